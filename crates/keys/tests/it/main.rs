@@ -1,0 +1,6 @@
+//! Software keys as strangers see them: `pkix` verifies every signature, the `openssl` program reads our PKCS#8 and
+//! judges our signatures, and keys that it makes are read back or refused.
+
+mod openssl;
+mod pool;
+mod signing;
