@@ -1,0 +1,98 @@
+//! Which database the measured server keeps its records in.
+
+use tokio_postgres::NoTls;
+
+#[derive(Clone, Debug)]
+pub enum Database {
+    Sqlite,
+    /// A database made for this run on the administrator's server.
+    Postgres {
+        administrator: String,
+        name: String,
+    },
+}
+
+impl Database {
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Sqlite => "SQLite",
+            Self::Postgres { .. } => "PostgreSQL",
+        }
+    }
+
+    pub async fn create(administrator: &str) -> Result<Self, String> {
+        let name = format!("chancery_bench_{}", std::process::id());
+        execute(administrator, &format!("CREATE DATABASE {name}")).await?;
+        Ok(Self::Postgres { administrator: administrator.to_owned(), name })
+    }
+
+    pub async fn remove(&self) -> Result<(), String> {
+        match self {
+            Self::Sqlite => Ok(()),
+            Self::Postgres { administrator, name } => {
+                execute(administrator, &format!("DROP DATABASE {name} WITH (FORCE)")).await
+            }
+        }
+    }
+
+    /// What the server is told by its environment.
+    pub fn environment(&self) -> Vec<(&'static str, String)> {
+        match self {
+            Self::Sqlite => Vec::new(),
+            Self::Postgres { administrator, name } => {
+                vec![("CHANCERY_DATABASE_URL", replace_database(administrator, name))]
+            }
+        }
+    }
+
+    /// Bytes of write-ahead log ever written, where the database can say so.
+    pub async fn log_bytes(&self) -> Result<Option<u64>, String> {
+        let Self::Postgres { administrator, .. } = self else { return Ok(None) };
+        let (client, connection) = tokio_postgres::connect(administrator, NoTls).await.map_err(shown)?;
+        let link = tokio::spawn(connection);
+        let row = client.query_one("SELECT (pg_current_wal_lsn() - '0/0')::BIGINT", &[]).await.map_err(shown)?;
+        let bytes: i64 = row.try_get(0).map_err(shown)?;
+        drop(client);
+        let _ = link.await;
+        Ok(u64::try_from(bytes).ok())
+    }
+}
+
+async fn execute(url: &str, statement: &str) -> Result<(), String> {
+    let (client, connection) = tokio_postgres::connect(url, NoTls).await.map_err(shown)?;
+    let link = tokio::spawn(connection);
+    let done = client.batch_execute(statement).await.map_err(shown);
+    drop(client);
+    let _ = link.await;
+    done
+}
+
+fn shown(error: tokio_postgres::Error) -> String {
+    format!("PostgreSQL: {error}")
+}
+
+/// The same server, another database.
+fn replace_database(url: &str, name: &str) -> String {
+    let (address, parameters) = url.split_once('?').map_or((url, None), |(address, rest)| (address, Some(rest)));
+    let server = match address.split_once("://").map(|(scheme, rest)| (scheme, rest.split('/').next().unwrap_or(rest)))
+    {
+        Some((scheme, authority)) => format!("{scheme}://{authority}"),
+        None => address.to_owned(),
+    };
+    parameters.map_or_else(|| format!("{server}/{name}"), |parameters| format!("{server}/{name}?{parameters}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_database_in_the_address_is_replaced() {
+        for (url, expected) in [
+            ("postgres://a:b@127.0.0.1:5432/postgres", "postgres://a:b@127.0.0.1:5432/new"),
+            ("postgres://127.0.0.1?sslmode=disable", "postgres://127.0.0.1/new?sslmode=disable"),
+        ] {
+            assert_eq!(replace_database(url, "new"), expected);
+        }
+    }
+}
