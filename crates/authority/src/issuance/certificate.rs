@@ -1,0 +1,170 @@
+//! What can be done with a certificate that exists: read its key, see its chain, label it, take it out of the lists.
+
+use chancery_keys::PrivateKey;
+use chancery_model::audit::AuditEvent;
+use chancery_model::certificate::Certificate;
+use chancery_model::permission::{Permission, Role};
+use chancery_model::request::{CertificateRequest, RequestStatus};
+use chancery_model::{CertificateId, KeyId, ProjectId, RequestId};
+use chancery_pkix::pkcs12;
+use chancery_store::{Change, Write};
+
+pub use chancery_keys::Zeroizing;
+
+use super::record::key_place;
+use crate::Authority;
+use crate::call::{Call, Requester};
+use crate::error::Error;
+
+/// Most labels on one certificate.
+const METADATA_MAX: usize = 100;
+
+impl Authority {
+    /// The certificate, if the caller's project has it.
+    pub async fn certificate_of(&self, call: &Call, id: CertificateId) -> Result<Certificate, Error> {
+        self.reader().certificate(call.project_id(), id).await?.ok_or_else(|| Error::not_found("Certificate", id))
+    }
+
+    /// Keys are readable by their requester and by administrators, never by auditors.
+    #[must_use]
+    pub fn may_read_key(&self, requester: &Requester, certificate: &Certificate) -> bool {
+        match requester.role() {
+            Role::Admin => true,
+            Role::Operator => certificate.requester == requester.actor_id(),
+            Role::Auditor => false,
+        }
+    }
+
+    /// The private key in PKCS#8 PEM; `None` when the server holds none. Each read is audited before it is answered.
+    pub async fn private_key(
+        &self,
+        call: &Call,
+        certificate: &Certificate,
+    ) -> Result<Option<Zeroizing<String>>, Error> {
+        let Some(key) = self.read_key(call, certificate, "pem").await? else { return Ok(None) };
+        Ok(Some(key.to_pkcs8_pem()))
+    }
+
+    async fn read_key(
+        &self,
+        call: &Call,
+        certificate: &Certificate,
+        format: &str,
+    ) -> Result<Option<PrivateKey>, Error> {
+        call.requester.require(Permission::CertificateReadPrivateKey)?;
+        if !self.may_read_key(&call.requester, certificate) {
+            return Err(Error::PermissionDenied(Permission::CertificateReadPrivateKey));
+        }
+        let Some(key_id) = certificate.key_id else { return Ok(None) };
+        let key = self.open_key(certificate.project_id, key_id).await?;
+        let details = serde_json::json!({ "format": format, "serialNumber": certificate.serial_number });
+        let object = Some(("certificate", certificate.id.as_uuid()));
+        self.commit(Write::default().audited(call.audit(self.now(), AuditEvent::PrivateKeyRead, object, details)))
+            .await?;
+        Ok(Some(key))
+    }
+
+    /// PKCS#12 with key and chain (RFC 7292), for people.
+    pub async fn pkcs12(
+        &self,
+        call: &Call,
+        id: CertificateId,
+        password: &str,
+        alias: &str,
+    ) -> Result<(Certificate, Vec<u8>), Error> {
+        let certificate = self.certificate_of(call, id).await?;
+        let Some(key) = self.read_key(call, &certificate, "pkcs12").await? else {
+            return Err(Error::malformed(
+                "key.absent",
+                "id",
+                "the server holds no private key for this certificate, so there is nothing to put into a PKCS#12 file",
+            ));
+        };
+        let chain = if certificate.ca_id.is_some() { self.chain(&certificate).await? } else { Vec::new() };
+        let bytes =
+            pkcs12::write(&certificate.der, &key.to_pkcs8_der(), &chain, password, alias).map_err(Error::internal)?;
+        Ok((certificate, bytes))
+    }
+
+    /// DER: the issuing CA first, the root last; for a self-signed certificate the certificate itself.
+    pub async fn chain(&self, certificate: &Certificate) -> Result<Vec<Vec<u8>>, Error> {
+        let Some(issuer) = certificate.ca_certificate_id else { return Ok(vec![certificate.der.clone()]) };
+        let Some(ca) = self.reader().ca_certificate(issuer).await? else {
+            return Err(Error::internal(format!("certificate {} names a CA certificate that is gone", certificate.id)));
+        };
+        let mut chain = Vec::with_capacity(ca.chain.len() + 1);
+        chain.push(ca.der);
+        chain.extend(ca.chain);
+        Ok(chain)
+    }
+
+    pub async fn update_metadata(
+        &self,
+        call: &Call,
+        id: CertificateId,
+        metadata: Vec<(String, String)>,
+    ) -> Result<Certificate, Error> {
+        call.requester.require(Permission::CertificateEdit)?;
+        if metadata.len() > METADATA_MAX {
+            return Err(Error::malformed("metadata.too_many", "metadata", format!("at most {METADATA_MAX} entries")));
+        }
+        let mut certificate = self.certificate_of(call, id).await?;
+        let now = self.now();
+        let details = serde_json::json!({ "before": certificate.metadata, "after": metadata });
+        let audit = call.audit(now, AuditEvent::CertificateUpdated, Some(("certificate", id.as_uuid())), details);
+        let change = Change::SetCertificateMetadata { id, metadata: metadata.clone(), at: now };
+        self.commit(Write::default().with(change).audited(audit)).await?;
+        certificate.metadata = metadata;
+        certificate.updated_at = now;
+        Ok(certificate)
+    }
+
+    /// Takes the certificate out of the lists. Its serial number stays taken for ever.
+    pub async fn delete_certificate(&self, call: &Call, id: CertificateId) -> Result<Certificate, Error> {
+        call.requester.require(Permission::CertificateDelete)?;
+        let certificate = self.certificate_of(call, id).await?;
+        let details = serde_json::json!({ "serialNumber": certificate.serial_number });
+        let audit =
+            call.audit(self.now(), AuditEvent::CertificateDeleted, Some(("certificate", id.as_uuid())), details);
+        self.commit(Write::default().with(Change::DeleteCertificate(id)).audited(audit)).await?;
+        Ok(certificate)
+    }
+
+    /// Cancels a request that is not finished. A finished one stays as it is.
+    pub async fn cancel_request(&self, call: &Call, id: RequestId) -> Result<(CertificateRequest, bool), Error> {
+        call.requester.require(Permission::CertificateIssue)?;
+        let request = self.reader().request(call.project_id(), id).await?;
+        let mut request = request.ok_or_else(|| Error::not_found("Certificate request", id))?;
+        let open = matches!(
+            request.status,
+            RequestStatus::Pending | RequestStatus::PendingApproval | RequestStatus::PendingValidation
+        );
+        if !open {
+            return Ok((request, false));
+        }
+        let now = self.now();
+        let message = "Cancelled by the requester".to_owned();
+        let change = Change::SetRequestStatus {
+            id,
+            expected: request.status,
+            status: RequestStatus::Failed,
+            error_message: Some(message.clone()),
+            at: now,
+        };
+        let audit =
+            call.audit(now, AuditEvent::RequestCancelled, Some(("request", id.as_uuid())), serde_json::json!({}));
+        self.commit(Write::default().with(change).audited(audit)).await?;
+        request.status = RequestStatus::Failed;
+        request.error_message = Some(message);
+        Ok((request, true))
+    }
+
+    /// Opens a sealed key of the project.
+    pub(crate) async fn open_key(&self, project: ProjectId, id: KeyId) -> Result<PrivateKey, Error> {
+        self.ensure_project_key(project).await?;
+        let sealed = self.reader().key(id).await?.filter(|key| key.project_id == project);
+        let sealed = sealed.ok_or_else(|| Error::internal(format!("key {id} is gone")))?;
+        let der = self.sealer().open(&key_place(project, id), &sealed.sealed).map_err(Error::internal)?;
+        PrivateKey::from_pkcs8_der(&der).map_err(Error::internal)
+    }
+}

@@ -1,0 +1,27 @@
+//! Replay: a retry with the same idempotency key finds the request that its first try recorded.
+
+use super::Issued;
+use crate::Authority;
+use crate::call::Call;
+use crate::error::Error;
+
+impl Authority {
+    /// The answer to an earlier call with the same key, built again from the record. Keys that were returned once are
+    /// not there to be returned again.
+    pub(crate) async fn replay(&self, call: &Call) -> Result<Option<Issued>, Error> {
+        let Some(key) = call.idempotency else { return Ok(None) };
+        let Some(request) = self.reader().request_by_idempotency(&key).await? else { return Ok(None) };
+        let Some(id) = request.certificate_id else { return Ok(None) };
+        let certificate = self.certificate_of(call, id).await?;
+        let private_key = match certificate.key_id {
+            Some(key)
+                if self.may_read_key(&call.requester, &certificate) && certificate.renewal.renewed_from.is_none() =>
+            {
+                Some(self.open_key(certificate.project_id, key).await?.to_pkcs8_pem())
+            }
+            _ => None,
+        };
+        let chain = self.chain(&certificate).await?;
+        Ok(Some(Issued { certificate, request_id: request.id, chain, private_key, warnings: Vec::new() }))
+    }
+}

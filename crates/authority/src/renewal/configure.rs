@@ -1,0 +1,127 @@
+//! `PATCH …/config`: when, and whether, the server renews a certificate by itself. The due time is stored; the
+//! scheduler that acts on it is not part of this build, and `/api/status` says so.
+
+use chancery_model::audit::AuditEvent;
+use chancery_model::certificate::{Certificate, CertificateStatus};
+use chancery_model::permission::Permission;
+use chancery_model::profile::RenewAt;
+use chancery_model::time::Ttl;
+use chancery_model::{CertificateId, Timestamp};
+use chancery_store::{Change, Write};
+
+use super::due;
+use crate::Authority;
+use crate::call::Call;
+use crate::error::Error;
+
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RenewalConfiguration {
+    pub enable: Option<bool>,
+    /// 1 to 30.
+    pub renew_before_days: Option<u32>,
+    pub renew_at: Option<RenewAt>,
+    pub renew_jitter: Option<Ttl>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConfiguredRenewal {
+    Disabled,
+    Updated { renew_before_days: Option<u32> },
+    Unchanged,
+}
+
+const DAY_SECONDS: i64 = 86_400;
+
+impl Authority {
+    pub async fn configure_renewal(
+        &self,
+        call: &Call,
+        id: CertificateId,
+        wanted: RenewalConfiguration,
+    ) -> Result<ConfiguredRenewal, Error> {
+        call.requester.require(Permission::CertificateEdit)?;
+        let certificate = self.certificate_of(call, id).await?;
+        let (result, days, due_at) = if wanted.enable == Some(false) {
+            (ConfiguredRenewal::Disabled, None, None)
+        } else if wanted.renew_before_days.is_some() || wanted.renew_at.is_some() {
+            self.check_eligible(call, &certificate).await?;
+            let plan = self.plan(&certificate, wanted)?;
+            let updated = ConfiguredRenewal::Updated { renew_before_days: plan.renew_before_days };
+            (updated, plan.renew_before_days, Some(plan.due_at))
+        } else {
+            return Ok(ConfiguredRenewal::Unchanged);
+        };
+        let now = self.now();
+        let details = serde_json::json!({ "renewBeforeDays": days, "dueAt": due_at.map(|it| it.to_string()) });
+        let audit = call.audit(now, AuditEvent::CertificateConfigured, Some(("certificate", id.as_uuid())), details);
+        let change = Change::ConfigureRenewal { id, renew_before_days: days, due_at, at: now };
+        self.commit(Write::default().with(change).audited(audit)).await?;
+        Ok(result)
+    }
+
+    fn plan(&self, certificate: &Certificate, wanted: RenewalConfiguration) -> Result<due::Plan, Error> {
+        if let Some(days) = wanted.renew_before_days {
+            check_lead(certificate, days, self.now())?;
+            return Ok(due::Plan {
+                renew_before_days: Some(days),
+                due_at: certificate.not_after.plus_seconds(1 - i64::from(days) * DAY_SECONDS),
+            });
+        }
+        let rule = wanted.renew_at.unwrap_or_default();
+        let due_at = due::at(certificate, rule, wanted.renew_jitter.map(Ttl::as_seconds), self.random());
+        Ok(due::Plan { renew_before_days: None, due_at })
+    }
+
+    async fn check_eligible(&self, call: &Call, certificate: &Certificate) -> Result<(), Error> {
+        let refuse = |code, text: &str| Err(Error::malformed(code, "id", text));
+        let Some(profile) = certificate.profile_id else {
+            return refuse(
+                "renewal.no_profile",
+                "the certificate was not issued from a profile, so the server cannot renew it",
+            );
+        };
+        if certificate.key_id.is_none() {
+            let profile = self.reader().profile(call.project_id(), profile).await?;
+            let reuse = profile.is_some_and(|it| it.settings.allow_key_reuse);
+            if !(certificate.from_csr() && reuse) {
+                return Err(Error::forbidden(
+                    "renewal.no_key",
+                    "the server holds no private key for this certificate; automatic renewal of a CSR-issued certificate needs allowKeyReuse on its profile",
+                ));
+            }
+        }
+        match certificate.status(self.now()) {
+            CertificateStatus::Revoked => refuse("renewal.revoked", "the certificate is revoked"),
+            CertificateStatus::Expired => refuse("renewal.expired", "the certificate is expired"),
+            CertificateStatus::Active if certificate.renewal.renewed_by.is_some() => {
+                refuse("renewal.done", "the certificate was already renewed; configure its successor")
+            }
+            CertificateStatus::Active => Ok(()),
+        }
+    }
+}
+
+/// The lead must be shorter than the life, and must not begin before tomorrow 00:00 UTC.
+fn check_lead(certificate: &Certificate, days: u32, now: Timestamp) -> Result<(), Error> {
+    let life_days = (certificate.ttl + DAY_SECONDS - 1) / DAY_SECONDS;
+    if i64::from(days) >= life_days {
+        return Err(Error::malformed(
+            "renewal.lead",
+            "renewBeforeDays",
+            format!("{days} days is not shorter than the certificate's life of {life_days} days"),
+        ));
+    }
+    let due = certificate.not_after.as_seconds() - i64::from(days) * DAY_SECONDS;
+    let tomorrow = (now.as_seconds().div_euclid(DAY_SECONDS) + 1) * DAY_SECONDS;
+    if due < tomorrow {
+        return Err(Error::malformed(
+            "renewal.lead",
+            "renewBeforeDays",
+            format!(
+                "renewal would be due at {}, before tomorrow 00:00 UTC; use fewer days, or renew now",
+                Timestamp::from_seconds(due)
+            ),
+        ));
+    }
+    Ok(())
+}

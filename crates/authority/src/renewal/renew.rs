@@ -1,0 +1,263 @@
+//! The renew verb: what may be renewed, with which key, and the walk.
+
+use chancery_model::audit::AuditEvent;
+use chancery_model::authority::CaStatus;
+use chancery_model::certificate::{Certificate, CertificateStatus};
+use chancery_model::enrollment::{Enrollment, KeySource, Source};
+use chancery_model::permission::Permission;
+use chancery_model::profile::{EnrollmentType, ProfileIssuer};
+use chancery_model::{CertificateId, ProfileId};
+use chancery_pkix::CertificationRequest;
+use chancery_store::{Change, Write};
+
+use super::copy;
+use crate::Authority;
+use crate::cache::ProfileInForce;
+use crate::call::Call;
+use crate::enrollment::{self, Attributes, Circumstances, Field};
+use crate::error::Error;
+use crate::issuance::{Ground, Issued, Walk, parse_csr};
+
+#[derive(Clone, Debug, Default)]
+pub struct RenewRequest {
+    pub key_source: Option<RenewalKeySource>,
+    /// PEM; goes with [`RenewalKeySource::Csr`] and with nothing else.
+    pub csr: Option<String>,
+    /// Edits on top of a copy of the old certificate.
+    pub attributes: Option<Attributes>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RenewalKeySource {
+    /// A fresh key pair made here.
+    New,
+    /// The old key, or the public key of the old CSR.
+    Reuse,
+    /// The caller's own key, by a CSR.
+    Csr,
+}
+
+impl Authority {
+    /// Renews a certificate: the same content, a new validity. Of many calls at once, one succeeds.
+    pub async fn renew(&self, call: &Call, id: CertificateId, request: RenewRequest) -> Result<Issued, Error> {
+        call.requester.require(Permission::CertificateRenew)?;
+        if let Some(done) = self.replay(call).await? {
+            return Ok(done);
+        }
+        let old = self.certificate_of(call, id).await?;
+        let Some(profile_id) = old.profile_id else {
+            return Err(Error::forbidden(
+                "renewal.no_profile",
+                "Only certificates issued from a profile can be renewed; issue a new one instead",
+            ));
+        };
+        if old.enrollment != EnrollmentType::Api {
+            return Err(Error::forbidden(
+                "renewal.enrollment",
+                "The certificate came by a protocol that renews it itself",
+            ));
+        }
+        let source = key_source(&old, &request)?;
+        self.check_eligible_for_renewal(call, &old, profile_id).await?;
+        let profile = self.profile_in_force(call.project_id(), profile_id).await?;
+        check_source(&old, &profile, source)?;
+        let ground = Ground::of_profile(profile);
+        let enrollment = match self.renewal_enrollment(call, &ground, &old, source, request).await {
+            Ok(enrollment) => enrollment,
+            Err(error) => return Err(self.refuse_renewal(call, &ground, &old, error).await),
+        };
+        let walk = Walk { ground: &ground, enrollment, event: AuditEvent::CertificateRenewed, predecessor: Some(&old) };
+        let mut issued = self.walk(call, walk).await?;
+        // Clients fetch a renewed key by its own endpoint; only a key that is kept nowhere is answered here.
+        if issued.certificate.key_id.is_some() {
+            issued.private_key = None;
+        }
+        Ok(issued)
+    }
+
+    async fn renewal_enrollment(
+        &self,
+        call: &Call,
+        ground: &Ground,
+        old: &Certificate,
+        source: RenewalKeySource,
+        request: RenewRequest,
+    ) -> Result<Enrollment, Error> {
+        let around =
+            Circumstances { source: Source::Renewal, renews: Some(old.id), ..self.circumstances(call, ground) };
+        let copied = copy::attributes_of(old);
+        let edits = request.attributes.unwrap_or_default();
+        let metadata = old.metadata.clone();
+        match source {
+            RenewalKeySource::New => {
+                let attributes = copy::edited(copied, edits);
+                enrollment::resolve_attributes(&around, &attributes, KeySource::Generate, metadata)
+            }
+            RenewalKeySource::Reuse => {
+                if let Some(algorithm) = edits.key_algorithm.given().filter(|it| **it != old.description.key_algorithm)
+                {
+                    return Err(Error::malformed(
+                        "renewal.key_algorithm",
+                        "attributes.keyAlgorithm",
+                        format!(
+                            "{} is another algorithm than the key that is reused; leave it out, or use the key source \"new\"",
+                            algorithm.as_str()
+                        ),
+                    ));
+                }
+                let key = self.reused_key(call, old).await?;
+                enrollment::resolve_attributes(&around, &copy::edited(copied, edits), key, metadata)
+            }
+            RenewalKeySource::Csr => {
+                let csr = parse_csr(request.csr.as_deref().unwrap_or_default())?;
+                let attributes = csr_attributes(copied, edits)?;
+                self.resolve_parsed(&around, &csr, &attributes, metadata)
+            }
+        }
+    }
+
+    /// The key of the old certificate: sealed here, or public in the CSR it was made from.
+    async fn reused_key(&self, call: &Call, old: &Certificate) -> Result<KeySource, Error> {
+        if let Some(key) = old.key_id {
+            return Ok(KeySource::ReuseStored(key));
+        }
+        let request = self.reader().request(call.project_id(), old.request_id).await?;
+        match request.and_then(|it| it.csr) {
+            Some(der) => {
+                let csr = CertificationRequest::from_der(&der).map_err(Error::internal)?;
+                Ok(KeySource::ReuseCsr(Box::new(csr.public_key().clone())))
+            }
+            // A renewal by reuse stores no CSR of its own; the certificate still holds the same public key.
+            None if old.from_csr() => {
+                let certificate = chancery_pkix::Certificate::from_der(&old.der).map_err(Error::internal)?;
+                Ok(KeySource::ReuseCsr(Box::new(certificate.public_key().map_err(Error::internal)?)))
+            }
+            None => Err(Error::malformed(
+                "renewal.no_key",
+                "renewalKeySource",
+                "there is neither a stored key nor a stored CSR to reuse; use \"new\" or \"csr\"",
+            )),
+        }
+    }
+
+    /// The checks of state, collected, and stored on the certificate when they refuse.
+    async fn check_eligible_for_renewal(
+        &self,
+        call: &Call,
+        old: &Certificate,
+        profile: ProfileId,
+    ) -> Result<(), Error> {
+        let mut reasons = Vec::new();
+        match old.status(self.now()) {
+            CertificateStatus::Revoked => reasons.push("certificate is revoked".to_owned()),
+            CertificateStatus::Expired => reasons.push(format!("certificate expired at {}", old.not_after)),
+            CertificateStatus::Active => {}
+        }
+        if let Some(successor) = old.renewal.renewed_by {
+            reasons.push(format!("certificate was already renewed by {successor}"));
+        }
+        if let Some(ProfileIssuer::Ca(ca)) =
+            self.reader().profile(call.project_id(), profile).await?.map(|it| it.issuer)
+            && let Some(ca) = self.reader().ca(call.project_id(), ca).await?
+            && ca.status != CaStatus::Active
+        {
+            reasons.push(format!("certificate authority '{}' is {}", ca.name, ca.status.as_str()));
+        }
+        if reasons.is_empty() {
+            return Ok(());
+        }
+        let message = format!("Certificate is not eligible for renewal: {}", reasons.join(", "));
+        let error = Error::malformed("renewal.not_eligible", "", message);
+        Err(self.refuse_renewal_with(call, old, error).await)
+    }
+
+    async fn refuse_renewal(&self, call: &Call, ground: &Ground, old: &Certificate, error: Error) -> Error {
+        let error = self.refuse_unresolved(call, ground, error).await;
+        self.refuse_renewal_with(call, old, error).await
+    }
+
+    async fn refuse_renewal_with(&self, call: &Call, old: &Certificate, error: Error) -> Error {
+        let now = self.now();
+        let details = serde_json::json!({ "code": error.code(), "message": error.public_message() });
+        let mut audit =
+            call.audit(now, AuditEvent::CertificateRenewalRefused, Some(("certificate", old.id.as_uuid())), details);
+        audit.outcome = chancery_model::audit::Outcome::Denied;
+        let change = Change::SetRenewalError { id: old.id, error: Some(error.public_message()), at: now };
+        match self.commit(Write::default().with(change).audited(audit)).await {
+            Ok(()) => error,
+            Err(failed) => failed,
+        }
+    }
+}
+
+/// The key source asked for, as far as request and certificate alone decide it.
+fn key_source(old: &Certificate, request: &RenewRequest) -> Result<RenewalKeySource, Error> {
+    let source = request.key_source.unwrap_or(RenewalKeySource::New);
+    match (source, request.csr.is_some()) {
+        (RenewalKeySource::Csr, false) => {
+            return Err(Error::malformed("renewal.csr", "csr", "the key source \"csr\" needs a CSR"));
+        }
+        (RenewalKeySource::New | RenewalKeySource::Reuse, true) => {
+            return Err(Error::malformed("renewal.csr", "csr", "a CSR goes with the key source \"csr\" only"));
+        }
+        _ => {}
+    }
+    if old.from_csr() && source == RenewalKeySource::New {
+        return Err(Error::forbidden(
+            "renewal.csr_issued",
+            "The certificate was issued from a CSR, so its key is not here. Renew with renewalKeySource \"reuse\" (the same key) or \"csr\" (a new CSR)",
+        ));
+    }
+    Ok(source)
+}
+
+/// What the profile and its issuer let the key source be.
+fn check_source(old: &Certificate, profile: &ProfileInForce, source: RenewalKeySource) -> Result<(), Error> {
+    match source {
+        RenewalKeySource::New => Ok(()),
+        RenewalKeySource::Csr if profile.issuer.is_none() => Err(Error::malformed(
+            "renewal.self_signed",
+            "renewalKeySource",
+            "a self-signed certificate needs the private key here; use \"new\" or \"reuse\"",
+        )),
+        RenewalKeySource::Csr => Ok(()),
+        RenewalKeySource::Reuse if profile.issuer.is_none() && old.key_id.is_none() => Err(Error::malformed(
+            "renewal.no_key",
+            "renewalKeySource",
+            "the server holds no private key for this self-signed certificate; use \"new\"",
+        )),
+        RenewalKeySource::Reuse if !profile.profile.settings.allow_key_reuse => Err(Error::forbidden(
+            "renewal.reuse",
+            "The certificate profile does not allow key reuse; set allowKeyReuse on it, or use another key source",
+        )),
+        RenewalKeySource::Reuse => Ok(()),
+    }
+}
+
+/// With a CSR only the life span and the CA flag may be edited; the CSR says the rest.
+fn csr_attributes(copied: Attributes, edits: Attributes) -> Result<Attributes, Error> {
+    let foreign = edits.common_name != Field::Missing
+        || edits.organization != Field::Missing
+        || edits.organizational_unit != Field::Missing
+        || edits.country != Field::Missing
+        || edits.state != Field::Missing
+        || edits.locality != Field::Missing
+        || edits.key_algorithm != Field::Missing
+        || edits.signature_algorithm != Field::Missing
+        || edits.domain_components.is_some()
+        || edits.key_usages.is_some()
+        || edits.extended_key_usages.is_some()
+        || edits.alt_names.is_some();
+    if foreign {
+        return Err(Error::malformed(
+            "renewal.csr_attributes",
+            "attributes",
+            "with the key source \"csr\" only ttl and basicConstraints may be set; the CSR decides the rest",
+        ));
+    }
+    Ok(Attributes {
+        ttl: edits.ttl.or(copied.ttl),
+        basic_constraints: edits.basic_constraints.or(copied.basic_constraints),
+        ..Attributes::default()
+    })
+}
