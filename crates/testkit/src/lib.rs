@@ -1,0 +1,3 @@
+//! A whole server for tests, builders, and foreign judges.
+
+pub mod judge;
