@@ -1,0 +1,55 @@
+//! Who asks: log-ins, sessions, machine identities and their secrets, projects, the first administrator.
+//!
+//! Doors hand in what a caller presents and get a [`crate::Requester`] back; nothing else makes one. Secrets are kept
+//! as keyed hashes only and are shown once, to whoever made them. Must not know how a credential travelled (header,
+//! form, cookie). Start reading at `token.rs` (the hot path) and `login.rs`.
+
+mod address;
+mod administrator;
+mod failure;
+mod identity;
+mod lockout;
+mod login;
+mod password;
+mod project;
+mod secret;
+mod session;
+mod token;
+
+pub use identity::{IdentityPatch, NewIdentity, UniversalAuthSettings};
+pub use project::{NewProject, ProjectPatch};
+pub use secret::NewClientSecret;
+pub use token::SessionToken;
+
+use chancery_keys::Sealer;
+
+use self::failure::FailureLog;
+use self::password::PasswordGate;
+use self::session::SessionCache;
+
+/// What the rooms of access keep in memory: known sessions, failures not yet written down, and two gates.
+#[derive(Default)]
+pub(crate) struct AccessState {
+    sessions: SessionCache,
+    failures: FailureLog,
+    passwords: PasswordGate,
+    /// One change of an identity at a time on this node: a change is a read, a decision and a write of the whole row.
+    changes: tokio::sync::Mutex<()>,
+}
+
+impl AccessState {
+    /// Forgets every session. Failures that wait to be written stay.
+    pub fn clear(&self) {
+        self.sessions.clear();
+    }
+}
+
+/// What the store keeps of a client secret.
+fn client_secret_hash(sealer: &Sealer, secret: &str) -> [u8; 32] {
+    sealer.keyed_hash("client-secret", secret.as_bytes())
+}
+
+/// What the store keeps of a token's secret part.
+fn access_token_hash(sealer: &Sealer, secret: &[u8; 32]) -> [u8; 32] {
+    sealer.keyed_hash("access-token", secret)
+}
