@@ -1,0 +1,144 @@
+//! The list of keys: name, what it may be, default, meaning.
+
+/// One key of the configuration.
+pub struct Key {
+    pub name: &'static str,
+    /// What a value looks like.
+    pub form: &'static str,
+    /// The default as a person would write it.
+    pub default: &'static str,
+    /// What it does, in sentences.
+    pub meaning: &'static str,
+    /// May not stand in the file.
+    pub environment_only: bool,
+}
+
+impl Key {
+    const fn new(name: &'static str, form: &'static str, default: &'static str, meaning: &'static str) -> Self {
+        Self { name, form, default, meaning, environment_only: false }
+    }
+
+    pub fn variable(&self) -> String {
+        format!("{PREFIX}{}", self.name.to_ascii_uppercase())
+    }
+
+    pub fn named(name: &str) -> Option<&'static Self> {
+        KEYS.iter().find(|key| key.name == name)
+    }
+}
+
+pub const PREFIX: &str = "CHANCERY_";
+
+pub const KEYS: &[Key] = &[
+    Key::new(
+        "data_dir",
+        "path",
+        "./chancery-data",
+        "Folder of the embedded database and of the key-encryption key. Created with mode 0700 if it is missing.",
+    ),
+    Key::new(
+        "listen",
+        "address:port",
+        "127.0.0.1:8200",
+        "Where the API is served. Port 0 takes any free port. Plain HTTP is served on loopback only, unless behind_proxy \
+         is true; elsewhere TLS files are needed.",
+    ),
+    Key::new(
+        "behind_proxy",
+        "true or false",
+        "false",
+        "A reverse proxy in front of this server terminates TLS. Allows plain HTTP on any address and honours \
+         X-Forwarded-For from trusted_proxies.",
+    ),
+    Key::new(
+        "trusted_proxies",
+        "list of addresses or CIDR blocks",
+        "loopback, if behind_proxy is true",
+        "Peers whose X-Forwarded-For header is believed. In the environment: separated by commas.",
+    ),
+    Key::new(
+        "tls_certificate_file",
+        "path",
+        "none",
+        "PEM file with the server's certificate, followed by its intermediates. Read again when it changes.",
+    ),
+    Key::new(
+        "tls_private_key_file",
+        "path",
+        "none",
+        "PEM file with the private key of that certificate. Others must not be able to read it.",
+    ),
+    Key::new(
+        "site_url",
+        "http or https URL",
+        "none",
+        "Where people and clients reach this server, without a trailing slash.",
+    ),
+    Key::new(
+        "repository_url",
+        "http or https URL",
+        "none",
+        "Where anyone fetches CA certificates and revocation data, written into certificates. Plain HTTP is right here \
+         (RFC 5280 §8). Without it, certificates carry no such addresses.",
+    ),
+    Key::new(
+        "node",
+        "1 to 64 of a-z 0-9 . _ -",
+        "node-1",
+        "Name of this node; each node of one database needs its own, and keeps its own audit chain under it.",
+    ),
+    Key::new(
+        "database_url",
+        "postgres:// URL",
+        "none: SQLite in data_dir",
+        "PostgreSQL database to use instead of the embedded one. Its password is never printed.",
+    ),
+    Key::new(
+        "kek_file",
+        "path",
+        "kek in data_dir",
+        "File of the key-encryption key: 32 bytes in hexadecimal or base64, mode 0600. Made on the first start with an \
+         embedded database. Without it the sealed private keys are lost: keep a copy apart from the database.",
+    ),
+    Key {
+        name: "kek",
+        form: "32 bytes in hexadecimal or base64",
+        default: "none",
+        meaning: "The key-encryption key itself, instead of kek_file. In the environment only; weaker than a file, \
+                  since other processes of the same user can read it.",
+        environment_only: true,
+    },
+    Key::new("log_format", "text or json", "text", "Form of the log lines on standard error."),
+    Key::new(
+        "log_level",
+        "error, warn, info, debug, trace, or a filter",
+        "info",
+        "How much is logged; a filter such as info,chancery_store=debug sets modules apart.",
+    ),
+    Key::new("connections_max", "1 to 65536", "4096", "Connections served at once. Further ones wait until one ends."),
+    Key::new(
+        "header_bytes_max",
+        "8192 to 1048576",
+        "16384",
+        "Bytes of a request's first line and headers; more is answered 431.",
+    ),
+    Key::new(
+        "header_timeout_seconds",
+        "1 to 600",
+        "10",
+        "Time for a TLS handshake and for the headers of a request to arrive; an idle connection is closed after it.",
+    ),
+    Key::new(
+        "stop_timeout_seconds",
+        "0 to 600",
+        "10",
+        "How long running requests may go on after the server was told to stop.",
+    ),
+    Key::new(
+        "failed_calls_per_second",
+        "0 to 1000000",
+        "50",
+        "Unauthenticated or failed calls per second and client address before they are answered 429; 0 turns it off. \
+         Authenticated calls that succeed are not limited.",
+    ),
+];

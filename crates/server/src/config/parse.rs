@@ -1,0 +1,65 @@
+//! One function per form of value: text in, value or reason out. Reasons never repeat a value that may be a secret.
+
+use std::net::SocketAddr;
+
+use http::Uri;
+use tracing_subscriber::EnvFilter;
+
+use super::LogFormat;
+
+pub fn listen(text: &str) -> Result<SocketAddr, String> {
+    text.parse()
+        .map_err(|_| format!("\"{text}\" is not an address and a port; write it as 127.0.0.1:8200 or [::1]:8200"))
+}
+
+/// An absolute http or https URL, returned without a trailing slash.
+pub fn url(text: &str) -> Result<String, String> {
+    let refuse = |reason: &str| Err(format!("\"{text}\" {reason}; write it as https://certificates.example.com"));
+    let Ok(uri) = text.parse::<Uri>() else { return refuse("is not a URL") };
+    if !matches!(uri.scheme_str(), Some("http" | "https")) {
+        return refuse("does not start with http:// or https://");
+    }
+    match uri.authority() {
+        Some(authority) if authority.as_str().contains('@') => return refuse("must not contain a user or password"),
+        Some(authority) if authority.host().is_empty() => return refuse("has no host"),
+        None => return refuse("has no host"),
+        Some(_) => {}
+    }
+    if uri.query().is_some() || text.contains('#') {
+        return refuse("must not have a query or a fragment");
+    }
+    Ok(text.trim_end_matches('/').to_owned())
+}
+
+pub fn node(text: &str) -> Result<String, String> {
+    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-".contains(&byte);
+    let good = (1..=64).contains(&text.len()) && text.bytes().all(allowed);
+    if good {
+        Ok(text.to_owned())
+    } else {
+        Err("a node name is 1 to 64 of a-z, 0-9, dot, underscore and hyphen".to_owned())
+    }
+}
+
+pub fn database_url(text: &str) -> Result<String, String> {
+    if text.starts_with("postgres://") || text.starts_with("postgresql://") {
+        Ok(text.to_owned())
+    } else {
+        Err("it does not start with postgres://; leave it out to use the embedded database".to_owned())
+    }
+}
+
+pub fn log_format(text: &str) -> Result<LogFormat, String> {
+    match text {
+        "text" => Ok(LogFormat::Text),
+        "json" => Ok(LogFormat::Json),
+        other => Err(format!("\"{other}\" is neither text nor json")),
+    }
+}
+
+pub fn log_level(text: &str) -> Result<String, String> {
+    match EnvFilter::builder().parse(text) {
+        Ok(_) if !text.trim().is_empty() => Ok(text.to_owned()),
+        _ => Err(format!("\"{text}\" is not a level; write one of error, warn, info, debug, trace")),
+    }
+}
