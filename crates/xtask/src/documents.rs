@@ -33,9 +33,13 @@ fn all(workspace: &Workspace) -> Result<Vec<Document>, String> {
 }
 
 /// What is wrong with the files as they stand: missing, or different from what the code says.
-pub fn stale(workspace: &Workspace) -> Result<Vec<String>, String> {
+pub fn stale(workspace: &Workspace) -> Vec<String> {
+    let documents = match all(workspace) {
+        Ok(documents) => documents,
+        Err(problem) => return vec![problem],
+    };
     let mut problems = Vec::new();
-    for Document { path, text } in all(workspace)? {
+    for Document { path, text } in documents {
         match workspace.text(path) {
             Err(_) => problems.push(format!("{path}: missing; run `cargo xtask docs`")),
             Ok(present) if present != text => {
@@ -45,7 +49,7 @@ pub fn stale(workspace: &Workspace) -> Result<Vec<String>, String> {
             Ok(_) => {}
         }
     }
-    Ok(problems)
+    problems
 }
 
 /// Writes the documents whose path is wanted.

@@ -135,7 +135,7 @@ mod tests {
         );
         check_text(
             "crates/api/src/a.rs",
-            "\nfn get_name() {}\n",
+            concat!("\n", "fn ", "get_name() {}\n"),
             &["crates/api/src/a.rs:2: a function named get_… does not say what it does"],
         );
         check_text(
