@@ -1,0 +1,331 @@
+//! What can be changed: one [`Write`] is a list of changes and the audit entries that describe them, and it happens as a
+//! whole or not at all.
+
+use chancery_model::audit::AuditRecord;
+use chancery_model::authority::{CaCertificate, CertificationAuthority, SealedKey};
+use chancery_model::certificate::Certificate;
+use chancery_model::identity::{AccessToken, ActorId, ClientSecret, Identity, User};
+use chancery_model::profile::CertificateProfile;
+use chancery_model::project::Project;
+use chancery_model::request::{CertificateRequest, RequestStatus};
+use chancery_model::template::CertificateTemplate;
+use chancery_model::{
+    AccessTokenId, CaCertificateId, CaId, CertificateId, ClientSecretId, IdentityId, ProfileId, ProjectId, RequestId,
+    TemplateId, Timestamp,
+};
+use uuid::Uuid;
+
+use crate::StoreError;
+use crate::number::Numbering;
+use crate::statement::Statement;
+use crate::{
+    audit, authority, certificate, idempotency, identity, meta, profile, project, request, template, token, user,
+};
+
+/// Changes and audit entries that are committed together.
+///
+/// Put a guarded change (one whose documentation names a conflict) first: when it is refused there, the group's other
+/// writes are not disturbed.
+#[derive(Clone, Default)]
+pub struct Write {
+    pub changes: Vec<Change>,
+    pub audit: Vec<AuditRecord>,
+}
+
+impl Write {
+    #[must_use]
+    pub fn with(mut self, change: Change) -> Self {
+        self.changes.push(change);
+        self
+    }
+
+    #[must_use]
+    pub fn audited(mut self, record: AuditRecord) -> Self {
+        self.audit.push(record);
+        self
+    }
+}
+
+/// One change of one noun. `Insert…` of an id that exists is `Exists`, of a taken name `Name`; every change of a record
+/// that is not there is `Missing`.
+#[derive(Clone)]
+pub enum Change {
+    SetMeta {
+        key: String,
+        value: Vec<u8>,
+    },
+    /// `Exists` if the key is there.
+    InsertMeta {
+        key: String,
+        value: Vec<u8>,
+    },
+    InsertProject(Project),
+    UpdateProject(Project),
+    InsertUser(User),
+    UpdateUser(User),
+    InsertIdentity(Identity),
+    UpdateIdentity(Identity),
+    /// With its client secrets and access tokens.
+    DeleteIdentity(IdentityId),
+    InsertClientSecret(ClientSecret),
+    /// Counts one use; `SecretSpent` if the secret is revoked, expired or used up.
+    UseClientSecret {
+        id: ClientSecretId,
+        now: Timestamp,
+    },
+    /// The first revocation's time stays.
+    RevokeClientSecret {
+        id: ClientSecretId,
+        at: Timestamp,
+    },
+    InsertAccessToken(AccessToken),
+    /// `Stale` if the token is revoked.
+    ExtendAccessToken {
+        id: AccessTokenId,
+        expires_at: Timestamp,
+    },
+    /// The first revocation's time stays.
+    RevokeAccessToken {
+        id: AccessTokenId,
+        at: Timestamp,
+    },
+    RevokeTokensOf {
+        actor: ActorId,
+        at: Timestamp,
+    },
+    InsertKey(SealedKey),
+    InsertCa(Box<CertificationAuthority>),
+    UpdateCa(Box<CertificationAuthority>),
+    /// `InUse` while a profile names it or an existing CA has a certificate from it. Its certificates and key stay.
+    DeleteCa(CaId),
+    /// `Serial` if its issuer has used the serial number, unless for the certificate with these very bytes that is in the
+    /// inventory already (insert that one first).
+    InsertCaCertificate(Box<CaCertificate>),
+    /// `Stale` unless `expected_active` is what signs now and `certificate` belongs to `ca`. A waiting CA becomes active.
+    ActivateCa {
+        ca: CaId,
+        certificate: CaCertificateId,
+        expected_active: Option<CaCertificateId>,
+        at: Timestamp,
+    },
+    InsertTemplate(Box<CertificateTemplate>),
+    /// `Stale` unless `expected_version` is stored.
+    UpdateTemplate {
+        template: Box<CertificateTemplate>,
+        expected_version: i64,
+    },
+    /// `InUse` while a profile or a CA names it.
+    DeleteTemplate(TemplateId),
+    InsertProfile(Box<CertificateProfile>),
+    UpdateProfile(Box<CertificateProfile>),
+    DeleteProfile(ProfileId),
+    /// `Serial` if the issuer has used the serial number.
+    InsertCertificate(Box<Certificate>),
+    /// `AlreadyRenewed` if it has a successor or is revoked. Clears the renewal error and the due time.
+    MarkRenewed {
+        id: CertificateId,
+        by: CertificateId,
+        at: Timestamp,
+    },
+    ConfigureRenewal {
+        id: CertificateId,
+        renew_before_days: Option<u32>,
+        due_at: Option<Timestamp>,
+        at: Timestamp,
+    },
+    SetRenewalError {
+        id: CertificateId,
+        error: Option<String>,
+        at: Timestamp,
+    },
+    SetCertificateMetadata {
+        id: CertificateId,
+        metadata: Vec<(String, String)>,
+        at: Timestamp,
+    },
+    /// Out of every list and look-up; the row and its serial number stay.
+    DeleteCertificate(CertificateId),
+    InsertRequest(Box<CertificateRequest>),
+    /// `Stale` unless the status is `expected`.
+    SetRequestStatus {
+        id: RequestId,
+        expected: RequestStatus,
+        status: RequestStatus,
+        error_message: Option<String>,
+        at: Timestamp,
+    },
+    /// `Idempotency` if the key is taken.
+    ClaimIdempotency {
+        key: [u8; 32],
+        body_hash: [u8; 32],
+        now: Timestamp,
+    },
+    AnswerIdempotency {
+        key: [u8; 32],
+        status: u16,
+        sealed_body: Vec<u8>,
+    },
+    /// Deletes the oldest keys, at most 5 000 a call.
+    ForgetIdempotency {
+        before: Timestamp,
+    },
+    ReleaseIdempotency {
+        key: [u8; 32],
+    },
+}
+
+/// What is counted, and for whom.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Counter {
+    Certificates(ProjectId),
+    CertificatesOfProfile(ProfileId),
+    CertificatesOfCa(CaId),
+    Requests(ProjectId),
+}
+
+impl Counter {
+    /// The two key columns.
+    pub fn key(self) -> (i64, Uuid) {
+        match self {
+            Self::Certificates(id) => (1, id.as_uuid()),
+            Self::CertificatesOfProfile(id) => (2, id.as_uuid()),
+            Self::CertificatesOfCa(id) => (3, id.as_uuid()),
+            Self::Requests(id) => (4, id.as_uuid()),
+        }
+    }
+}
+
+impl Change {
+    /// Whether the change touches what nodes keep in memory: CAs, templates, profiles, who may do what.
+    #[must_use]
+    pub const fn is_configuration(&self) -> bool {
+        matches!(
+            self,
+            Self::InsertProject(_)
+                | Self::UpdateProject(_)
+                | Self::InsertUser(_)
+                | Self::UpdateUser(_)
+                | Self::InsertTemplate(_)
+                | Self::UpdateTemplate { .. }
+                | Self::DeleteTemplate(_)
+                | Self::InsertProfile(_)
+                | Self::UpdateProfile(_)
+                | Self::DeleteProfile(_)
+                | Self::InsertIdentity(_)
+                | Self::UpdateIdentity(_)
+                | Self::DeleteIdentity(_)
+                | Self::RevokeClientSecret { .. }
+                | Self::RevokeAccessToken { .. }
+                | Self::RevokeTokensOf { .. }
+                | Self::InsertCa(_)
+                | Self::UpdateCa(_)
+                | Self::DeleteCa(_)
+                | Self::ActivateCa { .. }
+        )
+    }
+}
+
+/// A write turned into statements, before any database has seen it.
+#[derive(Debug, Default)]
+pub(crate) struct Effects {
+    pub statements: Vec<Statement>,
+    pub counters: Vec<(Counter, i64)>,
+    pub config_changed: bool,
+    pub audit: Vec<audit::PreparedRecord>,
+}
+
+impl Effects {
+    pub fn of(write: Write, node: &str, numbering: &Numbering) -> Result<Self, StoreError> {
+        let mut effects = Self::default();
+        for change in write.changes {
+            effects.add(change, node, numbering)?;
+        }
+        for record in write.audit {
+            effects.audit.push(audit::PreparedRecord::new(node, record)?);
+        }
+        Ok(effects)
+    }
+
+    pub fn push(&mut self, statement: Statement) {
+        self.statements.push(statement);
+    }
+
+    /// A statement that nodes with cached configuration must learn of.
+    pub fn configure(&mut self, statement: Statement) {
+        self.config_changed = true;
+        self.statements.push(statement);
+    }
+
+    fn add(&mut self, change: Change, node: &str, numbering: &Numbering) -> Result<(), StoreError> {
+        match change {
+            Change::SetMeta { key, value } => self.push(meta::set(key, value)),
+            Change::InsertMeta { key, value } => self.push(meta::insert(key, value)),
+            Change::InsertProject(it) => self.configure(project::insert(it)),
+            Change::UpdateProject(it) => self.configure(project::update(it)),
+            Change::InsertUser(it) => self.configure(user::insert(it)),
+            Change::UpdateUser(it) => self.configure(user::update(it)),
+            Change::InsertTemplate(it) => self.configure(template::insert(*it)?),
+            Change::UpdateTemplate { template, expected_version } => {
+                self.configure(template::update(*template, expected_version)?)
+            }
+            Change::DeleteTemplate(id) => self.configure(template::delete(id)),
+            Change::InsertProfile(it) => self.configure(profile::insert(*it)?),
+            Change::UpdateProfile(it) => self.configure(profile::update(*it)?),
+            Change::DeleteProfile(id) => self.configure(profile::delete(id)),
+            Change::ClaimIdempotency { key, body_hash, now } => self.push(idempotency::claim(key, body_hash, now)),
+            Change::AnswerIdempotency { key, status, sealed_body } => {
+                self.push(idempotency::answer(key, status, sealed_body))
+            }
+            Change::ForgetIdempotency { before } => self.push(idempotency::forget(before)),
+            Change::ReleaseIdempotency { key } => self.push(idempotency::release(key)),
+            Change::InsertRequest(it) => request::insert(self, *it, numbering)?,
+            Change::SetRequestStatus { id, expected, status, error_message, at } => {
+                self.push(request::set_status(id, (expected, status), error_message, at));
+            }
+            other => return self.add_credential(other, node, numbering),
+        }
+        Ok(())
+    }
+
+    fn add_credential(&mut self, change: Change, node: &str, numbering: &Numbering) -> Result<(), StoreError> {
+        match change {
+            Change::InsertIdentity(it) => self.configure(identity::insert(it)?),
+            Change::UpdateIdentity(it) => self.configure(identity::update(it)?),
+            Change::DeleteIdentity(id) => identity::delete(self, id),
+            Change::InsertClientSecret(it) => self.push(identity::insert_secret(it)),
+            Change::UseClientSecret { id, now } => self.push(identity::use_secret(id, now)),
+            Change::RevokeClientSecret { id, at } => self.configure(identity::revoke_secret(id, at)),
+            Change::InsertAccessToken(it) => self.push(token::insert(it)),
+            Change::ExtendAccessToken { id, expires_at } => self.push(token::extend(id, expires_at)),
+            Change::RevokeAccessToken { id, at } => self.configure(token::revoke(id, at)),
+            Change::RevokeTokensOf { actor, at } => self.configure(token::revoke_of(actor, at)),
+            Change::InsertKey(it) => self.push(authority::insert_key(it)),
+            Change::InsertCa(it) => self.configure(authority::insert(*it)?),
+            Change::UpdateCa(it) => self.configure(authority::update(*it)?),
+            Change::DeleteCa(id) => self.configure(authority::delete(id)),
+            Change::InsertCaCertificate(it) => authority::insert_certificate(self, *it)?,
+            Change::ActivateCa { ca, certificate, expected_active, at } => {
+                self.configure(authority::activate(ca, certificate, expected_active, at));
+            }
+            other => return self.add_certificate(other, node, numbering),
+        }
+        Ok(())
+    }
+
+    fn add_certificate(&mut self, change: Change, node: &str, numbering: &Numbering) -> Result<(), StoreError> {
+        match change {
+            Change::InsertCertificate(it) => certificate::insert(self, *it, numbering)?,
+            Change::MarkRenewed { id, by, at } => self.push(certificate::mark_renewed(id, by, at)),
+            Change::ConfigureRenewal { id, renew_before_days, due_at, at } => {
+                self.push(certificate::configure_renewal(id, renew_before_days, due_at, at));
+            }
+            Change::SetRenewalError { id, error, at } => self.push(certificate::set_renewal_error(id, error, at)),
+            Change::SetCertificateMetadata { id, metadata, at } => {
+                self.push(certificate::set_metadata(id, &metadata, at)?)
+            }
+            Change::DeleteCertificate(id) => certificate::delete(self, id, node),
+            _ => return Err(StoreError::Backend("a change has no statement".to_owned())),
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,99 @@
+//! The reading half: no write is possible through it, so doors may hold it.
+//!
+//! Each noun's file adds its questions to [`Reader`]; here is only how a query reaches a database.
+
+use std::sync::Arc;
+
+use crate::StoreError;
+use crate::page::Sql;
+use crate::statement::{Query, Row};
+use crate::{postgres, sqlite};
+
+/// Answers questions about what is committed. Cheap to clone.
+///
+/// Whatever belongs to a project is asked for with the project; another project's record is `None`.
+#[derive(Clone)]
+pub struct Reader {
+    source: Source,
+}
+
+#[derive(Clone)]
+pub(crate) enum Source {
+    Sqlite(Arc<sqlite::Readers>),
+    Postgres(postgres::Readers),
+}
+
+/// Where the two databases' languages differ in a query.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Dialect {
+    Sqlite,
+    Postgres,
+}
+
+impl Dialect {
+    /// Appends a parenthesised query that gives these numbers. They travel as one JSON parameter, because a place for each
+    /// would make a new statement for every count of them.
+    pub fn numbers(self, sql: &mut Sql, numbers: &[i64]) {
+        let text: Vec<String> = numbers.iter().map(i64::to_string).collect();
+        let text = format!("[{}]", text.join(","));
+        match self {
+            Self::Sqlite => {
+                sql.push("(SELECT value FROM json_each(");
+                sql.bind(text);
+                sql.push("))");
+            }
+            Self::Postgres => {
+                sql.push("(SELECT CAST(value AS BIGINT) FROM json_array_elements_text(CAST(");
+                sql.bind(text);
+                sql.push(" AS JSON)))");
+            }
+        }
+    }
+}
+
+impl Reader {
+    pub(crate) const fn new(source: Source) -> Self {
+        Self { source }
+    }
+
+    pub(crate) const fn dialect(&self) -> Dialect {
+        match self.source {
+            Source::Sqlite(_) => Dialect::Sqlite,
+            Source::Postgres(_) => Dialect::Postgres,
+        }
+    }
+
+    pub(crate) async fn rows(&self, query: Query) -> Result<Vec<Row>, StoreError> {
+        match &self.source {
+            Source::Sqlite(readers) => readers.rows(query).await,
+            Source::Postgres(readers) => readers.rows(query).await,
+        }
+    }
+
+    pub(crate) async fn row(&self, query: Query) -> Result<Option<Row>, StoreError> {
+        Ok(self.rows(query).await?.into_iter().next())
+    }
+
+    /// A row found by a key: some microseconds of work, not worth a change of thread on SQLite.
+    pub(crate) async fn point(&self, query: Query) -> Result<Option<Row>, StoreError> {
+        let rows = match &self.source {
+            Source::Sqlite(readers) => readers.point(query).await?,
+            Source::Postgres(readers) => readers.rows(query).await?,
+        };
+        Ok(rows.into_iter().next())
+    }
+
+    /// A query for one number.
+    pub(crate) async fn number(&self, query: Query) -> Result<i64, StoreError> {
+        let missing = StoreError::Inconsistent { table: query.table, column: "value", id: "without id".to_owned() };
+        self.point(query).await?.ok_or(missing)?.int("value")
+    }
+
+    /// Stops answering and lets go of the connections.
+    pub(crate) fn close(&self) {
+        match &self.source {
+            Source::Sqlite(readers) => readers.close(),
+            Source::Postgres(readers) => readers.close(),
+        }
+    }
+}
