@@ -24,6 +24,8 @@ use crate::hierarchy::Issuer;
 
 pub use document::FieldReport;
 pub(crate) use document::{document, field_reports};
+pub(crate) use names::copy_common_name;
+pub(crate) use usage::can_serve;
 
 /// A request as a door understood it.
 #[derive(Clone, Debug)]

@@ -11,7 +11,7 @@ use crate::hierarchy::Issuer;
 
 /// Verifiers look at SANs only (RFC 9525 §6.3), so a common name that is a DNS name or an IP address becomes one.
 /// A single label such as `jane` is not taken for a host, except `localhost`.
-pub(super) fn copy_common_name(subject: &[Sourced<Attribute>], sans: &mut Vec<Sourced<GeneralName>>) {
+pub(crate) fn copy_common_name(subject: &[Sourced<Attribute>], sans: &mut Vec<Sourced<GeneralName>>) {
     let Some(common_name) = subject.iter().find(|it| it.value.kind == AttributeType::CommonName) else { return };
     let text = common_name.value.value.as_str();
     let name = if text.parse::<IpAddr>().is_ok() {

@@ -67,7 +67,8 @@ pub(super) fn drop_unusable(enrollment: &mut Enrollment) {
     });
 }
 
-fn can_serve(algorithm: KeyAlgorithm, usage: KeyUsage) -> bool {
+/// Whether a key of this algorithm can serve the usage at all.
+pub(crate) fn can_serve(algorithm: KeyAlgorithm, usage: KeyUsage) -> bool {
     use KeyUsage as U;
     match algorithm.family() {
         KeyFamily::Rsa => !matches!(usage, U::KeyAgreement | U::EncipherOnly | U::DecipherOnly),

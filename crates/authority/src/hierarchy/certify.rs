@@ -82,7 +82,7 @@ pub(super) fn certify(
     }
     .to_der()
     .map_err(Error::internal)?;
-    lint(&tbs_der, parent)?;
+    lint(&tbs_der, &subject_der, parent)?;
     let signature = match by {
         Certifier::Parent(issuer) => issuer.signer().sign(algorithm, &tbs_der),
         Certifier::Own { key, .. } => key.sign(algorithm, &tbs_der),
@@ -91,9 +91,9 @@ pub(super) fn certify(
     Ok(CertifiedCa { der: assemble(&tbs_der, algorithm, &signature), serial_number: serial.to_hex() })
 }
 
-fn lint(tbs_der: &[u8], parent: Option<&Issuer>) -> Result<(), Error> {
+fn lint(tbs_der: &[u8], own_subject_der: &[u8], parent: Option<&Issuer>) -> Result<(), Error> {
     let context = LintContext {
-        issuer_subject_der: parent.map(Issuer::subject_der),
+        issuer_subject_der: parent.map_or(own_subject_der, Issuer::subject_der),
         issuer_key_id: parent.map(Issuer::key_id),
         issuer_validity: parent.map(Issuer::validity),
         self_signed: parent.is_none(),

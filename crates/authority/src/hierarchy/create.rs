@@ -7,7 +7,7 @@ use chancery_model::authority::{
 };
 use chancery_model::permission::Permission;
 use chancery_model::{CaCertificateId, CaId, KeyId, TemplateId, Timestamp};
-use chancery_pkix::{CertificationRequestInfo, SignatureAlgorithm};
+use chancery_pkix::{BasicConstraints, CertificationRequestInfo, KeyUsage, SignatureAlgorithm};
 use chancery_store::{Change, Write};
 
 use super::certify::{self, CaCertificateContents, Certifier};
@@ -191,8 +191,15 @@ impl Authority {
         let key = self.open_key(ca.project_id, ca.key_id).await?;
         let algorithm = own_signature(&ca.configuration);
         let subject = certify::subject(&ca.configuration)?;
-        let information = CertificationRequestInfo { subject: &subject, public_key: key.public_key(), ca: true };
-        let unsigned = information.to_der();
+        let unsigned = CertificationRequestInfo {
+            subject_der: &subject.to_der(),
+            public_key: key.public_key(),
+            subject_alt_names: &[],
+            key_usages: [KeyUsage::KeyCertSign, KeyUsage::CrlSign].into_iter().collect(),
+            extended_key_usages: &[],
+            basic_constraints: Some(BasicConstraints { is_ca: true, path_length: None }),
+        }
+        .to_der();
         let signature = key.sign(algorithm, &unsigned).map_err(Error::internal)?;
         let csr = chancery_pkix::assemble(&unsigned, algorithm, &signature);
         let audit = call.audit(self.now(), AuditEvent::CaCsrRead, Some(("ca", id.as_uuid())), serde_json::json!({}));

@@ -74,7 +74,6 @@ impl Authority {
         parent: &Issuer,
         request: &CaCertificateRequest,
     ) -> Result<CaCertificate, Error> {
-        use chancery_keys::Signer;
         let now = self.now();
         let wanted = match request.path_length_max {
             -1 => ca.configuration.path_length_max.unwrap_or(-1),
@@ -187,7 +186,6 @@ fn check_import(
     chain: &[Certificate],
     now: Timestamp,
 ) -> Result<(), Error> {
-    use chancery_keys::Signer;
     let refuse = |code, field: &str, text: String| Err(Error::malformed(code, field.to_owned(), text));
     if own.spki_der() != key.public_key().spki_der() {
         return refuse(

@@ -9,7 +9,7 @@ use chancery_model::{CertificateId, KeyId, ProjectId, RequestId};
 use chancery_pkix::pkcs12;
 use chancery_store::{Change, Write};
 
-pub use chancery_keys::Zeroizing;
+pub use zeroize::Zeroizing;
 
 use super::record::key_place;
 use crate::Authority;
@@ -164,7 +164,7 @@ impl Authority {
         self.ensure_project_key(project).await?;
         let sealed = self.reader().key(id).await?.filter(|key| key.project_id == project);
         let sealed = sealed.ok_or_else(|| Error::internal(format!("key {id} is gone")))?;
-        let der = self.sealer().open(&key_place(project, id), &sealed.sealed).map_err(Error::internal)?;
+        let der = self.sealer().unseal(&key_place(project, id), &sealed.sealed).map_err(Error::internal)?;
         PrivateKey::from_pkcs8_der(&der).map_err(Error::internal)
     }
 }

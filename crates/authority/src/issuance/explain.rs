@@ -72,9 +72,14 @@ fn refused(ground: &Ground, violations: Vec<Violation>) -> Explanation {
     Explanation {
         approved: false,
         fields: Vec::new(),
-        rules: violations.into_iter().map(RuleCheck::from).collect(),
+        rules: violations.into_iter().map(broken).collect(),
         warnings: Vec::new(),
         profile_id: ground.profile_id(),
         template_id: ground.template.record.id,
     }
+}
+
+fn broken(violation: Violation) -> RuleCheck {
+    let Violation { rule, field, value, source, allowed, suggestion } = violation;
+    RuleCheck { rule, field, value, source, passed: false, allowed, suggestion }
 }

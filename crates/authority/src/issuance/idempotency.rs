@@ -53,7 +53,7 @@ impl Authority {
         }
         let Some((status, sealed)) = row.answer else { return Ok(Some(Begin::InProgress)) };
         self.ensure_project_key(call.project_id()).await?;
-        let body = self.sealer().open(&answer_place(call, key), &sealed).map_err(Error::internal)?;
+        let body = self.sealer().unseal(&answer_place(call, key), &sealed).map_err(Error::internal)?;
         Ok(Some(Begin::Replay(status, body.to_vec())))
     }
 

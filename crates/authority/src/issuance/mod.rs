@@ -237,7 +237,6 @@ pub(crate) enum SubjectKey {
 
 impl SubjectKey {
     pub fn public(&self) -> &chancery_pkix::PublicKey {
-        use chancery_keys::Signer;
         match self {
             Self::Public(public) => public,
             Self::Held(private) => private.public_key(),

@@ -47,7 +47,7 @@ pub(super) fn prepare(
     }
     .to_der()
     .map_err(Error::internal)?;
-    lint(&tbs_der, issuer)?;
+    lint(&tbs_der, &subject_der, issuer)?;
     compare(&tbs_der, enrollment, key)?;
     Ok(PreparedCertificate { tbs_der, serial, signature_algorithm: enrollment.signature_algorithm.value })
 }
@@ -85,9 +85,9 @@ fn extended_key_usages(enrollment: &Enrollment) -> Vec<ExtendedKeyUsage> {
     enrollment.extended_key_usages.iter().map(|it| it.value).collect()
 }
 
-fn lint(tbs_der: &[u8], issuer: Option<&Issuer>) -> Result<(), Error> {
+fn lint(tbs_der: &[u8], own_subject_der: &[u8], issuer: Option<&Issuer>) -> Result<(), Error> {
     let context = LintContext {
-        issuer_subject_der: issuer.map(Issuer::subject_der),
+        issuer_subject_der: issuer.map_or(own_subject_der, Issuer::subject_der),
         issuer_key_id: issuer.map(Issuer::key_id),
         issuer_validity: issuer.map(Issuer::validity),
         self_signed: issuer.is_none(),
@@ -113,7 +113,7 @@ fn compare(tbs_der: &[u8], enrollment: &Enrollment, key: &SubjectKey) -> Result<
     let names: Vec<&GeneralName> = enrollment.sans.iter().map(|it| &it.value).collect();
     let subject_equal = read
         .subject()
-        .is_some_and(|subject| subject.attributes().iter().eq(enrollment.subject.iter().map(|it| &it.value)));
+        .is_ok_and(|subject| subject.attributes().iter().eq(enrollment.subject.iter().map(|it| &it.value)));
     let equal = [
         ("subject", subject_equal),
         ("subjectAltName", extensions.subject_alt_names.iter().eq(names)),

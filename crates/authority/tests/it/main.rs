@@ -1,0 +1,3 @@
+//! The core over a real store and real keys.
+
+mod access;
