@@ -13,13 +13,16 @@ use chancery_model::{ProjectId, Timestamp};
 use chancery_store::{Change, Write};
 use uuid::Uuid;
 
-use super::lockout;
+use super::{PASSWORD, lockout};
 use crate::Authority;
 use crate::error::Error;
 use crate::open::ip_text;
 
 /// Time between two entries about one account.
 const QUIET_MILLIS: i64 = 1_000;
+
+/// A record that is written to no other purpose than to take as long as a true one.
+const DECOY: &str = "login-decoy";
 
 /// What a stranger is told, whatever was wrong: which part it was would help a guesser.
 const REFUSED: &str =
@@ -192,8 +195,15 @@ impl Authority {
         let locked_until = change.as_ref().and_then(|(_, until)| *until);
         let count = log.note(failed, now, locked_until.is_some());
         let mut write = Write::default();
-        if let Some((change, _)) = change {
-            write = write.with(change);
+        match change {
+            Some((change, _)) => write = write.with(change),
+            // A wrong password for an account that exists costs a durable write; without one here, the time of a refusal
+            // would tell which addresses are known. The gate for passwords bounds how many there can be.
+            None if failed.method == PASSWORD => {
+                write = write
+                    .with(Change::SetMeta { key: DECOY.to_owned(), value: now.as_millis().to_be_bytes().to_vec() });
+            }
+            None => {}
         }
         match count {
             Some(count) => write = write.audited(failed.record(now, count, locked_until)),

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::address::TrustedRanges;
 use super::failure::{FailedLogin, object_of};
 use super::token::{Grant, SessionToken};
-use super::{client_secret_hash, lockout};
+use super::{PASSWORD, UNIVERSAL_AUTH, client_secret_hash, lockout};
 use crate::Authority;
 use crate::error::Error;
 use crate::open::ip_text;
@@ -52,7 +52,7 @@ impl Authority {
         ip: IpAddr,
         request_id: &str,
     ) -> Result<SessionToken, Error> {
-        let attempt = Attempt { method: "universal-auth", ip, request_id };
+        let attempt = Attempt { method: UNIVERSAL_AUTH, ip, request_id };
         let hash = client_secret_hash(self.sealer(), client_secret);
         let client_id = Uuid::parse_str(client_id.trim()).unwrap_or(Uuid::nil());
         let identity = self.reader().identity_by_client_id(client_id).await?;
@@ -151,7 +151,7 @@ impl Authority {
         ip: IpAddr,
         request_id: &str,
     ) -> Result<SessionToken, Error> {
-        let attempt = Attempt { method: "password", ip, request_id };
+        let attempt = Attempt { method: PASSWORD, ip, request_id };
         let email = email.trim().to_lowercase();
         let bounded = email.len() <= EMAIL_LENGTH_MAX && password.len() <= PASSWORD_LENGTH_MAX;
         let turn = self.access_state().passwords.turn().await?;

@@ -44,6 +44,10 @@ impl AccessState {
     }
 }
 
+/// How a caller was authenticated, as audit entries name it.
+const UNIVERSAL_AUTH: &str = "universal-auth";
+const PASSWORD: &str = "password";
+
 /// What the store keeps of a client secret.
 fn client_secret_hash(sealer: &Sealer, secret: &str) -> [u8; 32] {
     sealer.keyed_hash("client-secret", secret.as_bytes())

@@ -15,9 +15,9 @@ use chancery_store::{Change, Write};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-use super::access_token_hash;
 use super::address::TrustedRanges;
 use super::session::Session;
+use super::{PASSWORD, UNIVERSAL_AUTH, access_token_hash};
 use crate::Authority;
 use crate::call::Requester;
 use crate::error::Error;
@@ -144,14 +144,14 @@ impl Authority {
         let (name, method, project_id, role, trusted) = match row.actor {
             ActorId::User(id) => {
                 let user = self.reader().user(id).await?.ok_or_else(refused)?;
-                (user.email, "password", user.project_id, user.role, TrustedRanges::default())
+                (user.email, PASSWORD, user.project_id, user.role, TrustedRanges::default())
             }
             ActorId::Identity(id) => {
                 let identity = self.reader().identity(row.project_id, id).await?.ok_or_else(refused)?;
                 // Without universal auth there is nothing its tokens could have come from any more.
                 let settings = identity.universal_auth.ok_or_else(refused)?;
                 let trusted = TrustedRanges::parse("accessTokenTrustedIps", &settings.access_token_trusted_ips)?;
-                (identity.name, "universal-auth", identity.project_id, identity.role, trusted)
+                (identity.name, UNIVERSAL_AUTH, identity.project_id, identity.role, trusted)
             }
             ActorId::System => return Err(refused()),
         };

@@ -227,6 +227,18 @@ async fn a_person_waits_after_five_failures_however_the_address_is_spelled() {
 }
 
 #[tokio::test]
+async fn every_refused_password_costs_a_durable_write_so_that_time_tells_nothing() {
+    let (world, _) = World::administered().await;
+    // Six on the account: four free ones, the one that locks, one while locked.
+    for email in [EMAIL, EMAIL, EMAIL, EMAIL, EMAIL, EMAIL, "nobody@example.com", "nobody@example.com", ""] {
+        let before = world.authority.store_statistics().writes;
+        assert_code(world.authority.login_user(email, "wrong", HOME, "r").await, "auth.required");
+        // Not always exactly one: attempts that the log aggregates are written in between.
+        assert!(world.authority.store_statistics().writes > before, "{email}");
+    }
+}
+
+#[tokio::test]
 async fn a_flood_of_failures_fills_neither_log_nor_loses_count() {
     let (world, admin) = World::administered().await;
     for _ in 0..200 {
