@@ -9,6 +9,8 @@ pub enum Database {
     Postgres {
         administrator: String,
         name: String,
+        /// A server on PostgreSQL does not make its own key-encryption key, since several nodes share one.
+        kek: String,
     },
 }
 
@@ -23,13 +25,16 @@ impl Database {
     pub async fn create(administrator: &str) -> Result<Self, String> {
         let name = format!("chancery_bench_{}", std::process::id());
         execute(administrator, &format!("CREATE DATABASE {name}")).await?;
-        Ok(Self::Postgres { administrator: administrator.to_owned(), name })
+        let mut key = [0_u8; 32];
+        aws_lc_rs::rand::fill(&mut key).map_err(|error| error.to_string())?;
+        let kek = key.iter().map(|byte| format!("{byte:02x}")).collect();
+        Ok(Self::Postgres { administrator: administrator.to_owned(), name, kek })
     }
 
     pub async fn remove(&self) -> Result<(), String> {
         match self {
             Self::Sqlite => Ok(()),
-            Self::Postgres { administrator, name } => {
+            Self::Postgres { administrator, name, .. } => {
                 execute(administrator, &format!("DROP DATABASE {name} WITH (FORCE)")).await
             }
         }
@@ -39,8 +44,8 @@ impl Database {
     pub fn environment(&self) -> Vec<(&'static str, String)> {
         match self {
             Self::Sqlite => Vec::new(),
-            Self::Postgres { administrator, name } => {
-                vec![("CHANCERY_DATABASE_URL", replace_database(administrator, name))]
+            Self::Postgres { administrator, name, kek } => {
+                vec![("CHANCERY_DATABASE_URL", replace_database(administrator, name)), ("CHANCERY_KEK", kek.clone())]
             }
         }
     }
