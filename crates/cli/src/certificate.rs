@@ -38,7 +38,7 @@ enum CertificateCommand {
     /// Request a certificate, with a key made by the server or for a CSR
     Request(Box<request::RequestArguments>),
     /// Renew a certificate: the same contents with a new validity
-    Renew(Box<request::RenewArguments>),
+    Renew(request::RenewArguments),
     /// Show one certificate
     Show(ShowArguments),
     /// List and search certificates, newest first
@@ -89,7 +89,7 @@ pub(crate) async fn run(arguments: CertificateArguments) -> Result<(), CliError>
     let connection = &arguments.connection;
     match arguments.command {
         CertificateCommand::Request(request) => request::request(connection, *request, output).await,
-        CertificateCommand::Renew(renew) => request::renew(connection, *renew, output).await,
+        CertificateCommand::Renew(renew) => request::renew(connection, renew, output).await,
         CertificateCommand::Show(show) => show_certificate(&connection.connect().await?, &show.id, output).await,
         CertificateCommand::List(list) => list_certificates(&connection.connect().await?, list, output).await,
         CertificateCommand::Download(download) => download::download(connection, download, output).await,

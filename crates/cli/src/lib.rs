@@ -32,24 +32,24 @@ pub use output::Output;
 pub enum Command {
     /// Request, renew, look at and fetch certificates.
     #[command(visible_alias = "certificate")]
-    Cert(certificate::CertificateArguments),
+    Cert(Box<certificate::CertificateArguments>),
     /// Look at and create certification authorities.
-    Ca(ca::CaArguments),
+    Ca(Box<ca::CaArguments>),
     /// Look at and create certificate templates: what a request may contain.
     #[command(visible_alias = "policy")]
-    Template(template::TemplateArguments),
+    Template(Box<template::TemplateArguments>),
     /// Look at and create certificate profiles: a template, an issuer and defaults under one name.
-    Profile(profile::ProfileArguments),
+    Profile(Box<profile::ProfileArguments>),
 }
 
 /// Runs one command to its end. Results go to standard output, everything else to standard error; the exit code follows
 /// [`CliError::exit_code`].
 pub async fn run(command: Command) -> ExitCode {
     let outcome = match command {
-        Command::Cert(arguments) => certificate::run(arguments).await,
-        Command::Ca(arguments) => ca::run(arguments).await,
-        Command::Template(arguments) => template::run(arguments).await,
-        Command::Profile(arguments) => profile::run(arguments).await,
+        Command::Cert(arguments) => certificate::run(*arguments).await,
+        Command::Ca(arguments) => ca::run(*arguments).await,
+        Command::Template(arguments) => template::run(*arguments).await,
+        Command::Profile(arguments) => profile::run(*arguments).await,
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
