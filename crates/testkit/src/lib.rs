@@ -1,3 +1,4 @@
 //! A whole server for tests, builders, and foreign judges.
 
 pub mod judge;
+pub mod world;
