@@ -2,6 +2,7 @@
 //! would otherwise have to find.
 
 mod floors;
+mod pages;
 mod papers;
 mod sources;
 
@@ -11,7 +12,9 @@ use crate::{documents, report};
 /// Runs every check and names every problem; one finding never hides another.
 pub fn run(workspace: &Workspace) -> Result<(), String> {
     let mut problems = floors::check(&workspace.text("ARCHITECTURE.md")?, &workspace.members);
-    problems.extend(sources::check(&workspace.sources()?));
+    let sources = workspace.sources()?;
+    problems.extend(sources::check(&sources));
+    problems.extend(pages::check(workspace, &sources)?);
     problems.extend(papers::check(workspace)?);
     problems.extend(documents::stale(workspace));
     report("tidy", &problems)
