@@ -102,6 +102,9 @@ impl Authority {
 
     /// Waits for what is queued and closes the store.
     pub async fn close(&self) {
+        if let Err(error) = self.flush_failed_logins().await {
+            tracing::warn!(%error, "the last failed log-ins could not be written to the audit log");
+        }
         self.0.store.close().await;
     }
 
@@ -168,9 +171,12 @@ impl Authority {
     /// Commits and forgets what the write may have made stale. Returns after the write is durable.
     pub(crate) async fn commit(&self, write: Write) -> Result<(), Error> {
         let configuration = write.changes.iter().any(Change::is_configuration);
+        let access = write.changes.iter().any(Change::is_access);
         self.0.store.commit(write).await?;
         if configuration {
             self.0.cache.clear();
+        }
+        if access {
             self.0.access.clear();
         }
         Ok(())

@@ -196,31 +196,39 @@ impl Counter {
 }
 
 impl Change {
-    /// Whether the change touches what nodes keep in memory: CAs, templates, profiles, who may do what.
+    /// Whether the change touches what issuance keeps in memory: CAs, templates, profiles.
     #[must_use]
     pub const fn is_configuration(&self) -> bool {
+        matches!(
+            self,
+            Self::InsertTemplate(_)
+                | Self::UpdateTemplate { .. }
+                | Self::DeleteTemplate(_)
+                | Self::InsertProfile(_)
+                | Self::UpdateProfile(_)
+                | Self::DeleteProfile(_)
+                | Self::InsertCa(_)
+                | Self::UpdateCa(_)
+                | Self::DeleteCa(_)
+                | Self::ActivateCa { .. }
+        )
+    }
+
+    /// Whether the change touches who may call: people, identities, sessions.
+    #[must_use]
+    pub const fn is_access(&self) -> bool {
         matches!(
             self,
             Self::InsertProject(_)
                 | Self::UpdateProject(_)
                 | Self::InsertUser(_)
                 | Self::UpdateUser(_)
-                | Self::InsertTemplate(_)
-                | Self::UpdateTemplate { .. }
-                | Self::DeleteTemplate(_)
-                | Self::InsertProfile(_)
-                | Self::UpdateProfile(_)
-                | Self::DeleteProfile(_)
                 | Self::InsertIdentity(_)
                 | Self::UpdateIdentity(_)
                 | Self::DeleteIdentity(_)
                 | Self::RevokeClientSecret { .. }
                 | Self::RevokeAccessToken { .. }
                 | Self::RevokeTokensOf { .. }
-                | Self::InsertCa(_)
-                | Self::UpdateCa(_)
-                | Self::DeleteCa(_)
-                | Self::ActivateCa { .. }
         )
     }
 }

@@ -50,12 +50,15 @@ pub(super) fn resolve(
     })
 }
 
+/// A profile's default for one subject attribute.
+type DefaultOf = fn(&ProfileDefaults) -> Option<&String>;
+
 /// The subject in its certificate order: domain components, country, state, locality, organization, unit, common name.
 fn subject(around: &Circumstances<'_>, attributes: &Attributes) -> Result<Vec<Sourced<Attribute>>, Error> {
     use AttributeType as T;
     let defaults = around.defaults();
     let mut subject = domain_components(around, attributes);
-    let fields: [(T, &Field<String>, fn(&ProfileDefaults) -> Option<&String>); 6] = [
+    let fields: [(T, &Field<String>, DefaultOf); 6] = [
         (T::Country, &attributes.country, |it| it.country.as_ref()),
         (T::State, &attributes.state, |it| it.state.as_ref()),
         (T::Locality, &attributes.locality, |it| it.locality.as_ref()),

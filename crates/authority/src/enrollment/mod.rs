@@ -137,16 +137,23 @@ pub(crate) fn resolve_csr(
     csr::resolve(around, csr, attributes, metadata).and_then(|enrollment| finish(around, enrollment))
 }
 
-/// The rules that no template can lift: what the issuer can sign and what the standards demand.
+/// What the key cannot serve is taken out, and what no CA certificate may look like is refused.
 fn finish(around: &Circumstances<'_>, mut enrollment: Enrollment) -> Result<Enrollment, Error> {
     usage::drop_unusable(&mut enrollment);
     check_ca_request(around, &enrollment)?;
-    let mut violations = names::public_suffix_violations(&enrollment);
     if let Some(issuer) = around.issuer {
-        violations.extend(names::constraint_violations(issuer, &enrollment));
         warn_of_weak_issuer(issuer, &mut enrollment);
     }
-    if violations.is_empty() { Ok(enrollment) } else { Err(Error::Refused(violations)) }
+    Ok(enrollment)
+}
+
+/// What no template can permit: a wildcard over a public suffix, a name outside the issuer's name constraints.
+pub(crate) fn standing_violations(enrollment: &Enrollment, issuer: Option<&Issuer>) -> Vec<Violation> {
+    let mut violations = names::public_suffix_violations(enrollment);
+    if let Some(issuer) = issuer {
+        violations.extend(names::constraint_violations(issuer, enrollment));
+    }
+    violations
 }
 
 fn check_ca_request(around: &Circumstances<'_>, enrollment: &Enrollment) -> Result<(), Error> {

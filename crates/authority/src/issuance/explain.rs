@@ -6,7 +6,7 @@ use chancery_model::permission::Permission;
 use chancery_model::{ProfileId, TemplateId, Violation, Warning};
 use chancery_store::Write;
 
-use super::{Ground, parse_csr};
+use super::{Ground, decide, parse_csr};
 use crate::Authority;
 use crate::call::Call;
 use crate::enrollment::{self, FieldReport, IssueRequest, field_reports};
@@ -30,7 +30,7 @@ impl Authority {
         let ground = self.ground(call, request.target).await?;
         let explanation = match self.resolve_dry(call, &ground, request) {
             Ok(enrollment) => evaluated(&ground, &enrollment),
-            // Rules outside the template (name constraints, public suffixes, strict CSR) refuse while resolving.
+            // A strict profile refuses a CSR that contradicts its attributes before anything else is judged.
             Err(Error::Refused(violations)) => refused(&ground, violations),
             Err(error) => return Err(error),
         };
@@ -57,7 +57,7 @@ impl Authority {
 }
 
 fn evaluated(ground: &Ground, enrollment: &Enrollment) -> Explanation {
-    let verdict = ground.template.rules.evaluate(enrollment, Detail::Everything);
+    let verdict = decide::judge(&ground.template.rules, ground.issuer.as_deref(), enrollment, Detail::Everything);
     Explanation {
         approved: verdict.is_approved(),
         fields: field_reports(enrollment),
@@ -72,14 +72,9 @@ fn refused(ground: &Ground, violations: Vec<Violation>) -> Explanation {
     Explanation {
         approved: false,
         fields: Vec::new(),
-        rules: violations.into_iter().map(broken).collect(),
+        rules: violations.into_iter().map(decide::broken).collect(),
         warnings: Vec::new(),
         profile_id: ground.profile_id(),
         template_id: ground.template.record.id,
     }
-}
-
-fn broken(violation: Violation) -> RuleCheck {
-    let Violation { rule, field, value, source, allowed, suggestion } = violation;
-    RuleCheck { rule, field, value, source, passed: false, allowed, suggestion }
 }

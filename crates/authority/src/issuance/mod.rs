@@ -116,7 +116,9 @@ impl Authority {
     /// The path from the resolved request on. Every way of issuing ends here.
     pub(crate) async fn walk(&self, call: &Call, walk: Walk<'_>) -> Result<Issued, Error> {
         let Walk { ground, enrollment, event, predecessor } = walk;
-        let decided = self.stages().time(Stage::Decide, || decide::decide(&ground.template.rules, enrollment));
+        let decided = self
+            .stages()
+            .time(Stage::Decide, || decide::decide(&ground.template.rules, ground.issuer.as_deref(), enrollment));
         let approved = match decided {
             Ok(approved) => approved,
             Err(refused) => {

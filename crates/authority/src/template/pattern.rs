@@ -377,12 +377,13 @@ fn regex(place: Place, expression: &str) -> Result<Regex, PatternFlaw> {
             )
             .syntax(syntax::Config::new().case_insensitive(place != Place::Name(GeneralNameKind::Uri)))
             .build(pattern)
+            .map_err(Box::new)
     };
-    let refused = |error: regex_automata::meta::BuildError| {
+    let refused = |error: Box<regex_automata::meta::BuildError>| {
         if error.size_limit().is_some() {
             return flaw("template.pattern_regex", "the expression is too large; make it simpler");
         }
-        let reason = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
+        let reason = std::error::Error::source(error.as_ref()).map_or_else(|| error.to_string(), ToString::to_string);
         flaw("template.pattern_regex", format!("the expression is not understood: {}", last_line(&reason)))
     };
     // By itself first: `a)|(b` must not become valid inside the anchoring group.

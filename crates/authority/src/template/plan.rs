@@ -1,7 +1,7 @@
 //! A plan that mends a refused request: for every broken check one edit. Nothing here is trusted; `suggest` applies
 //! the plan and lets the template judge the result.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use chancery_model::enrollment::{Enrollment, KeySource, Source, Sourced};
 use chancery_model::profile::ProfileIssuer;
@@ -55,7 +55,7 @@ struct NamePlan {
     /// Those the requester gives.
     given: Vec<GeneralName>,
     /// What was added for a required pattern.
-    added: HashMap<(GeneralNameKind, usize), GeneralName>,
+    added: BTreeMap<(GeneralNameKind, usize), GeneralName>,
     /// The single changes do not add up; the list is set as a whole.
     whole: bool,
     /// With the one that the common name brings.
@@ -63,7 +63,7 @@ struct NamePlan {
 }
 
 impl Planner<'_> {
-    fn edit(&self, check: &Check, attributes: &HashMap<AttributeType, Edit>, names: &NamePlan) -> Option<Edit> {
+    fn edit(&self, check: &Check, attributes: &BTreeMap<AttributeType, Edit>, names: &NamePlan) -> Option<Edit> {
         let common_name = || attributes.get(&AttributeType::CommonName).cloned();
         match (check.rule, check.subject) {
             (Rule::Subject(kind, _), _) => attributes.get(&kind).cloned(),
@@ -78,7 +78,7 @@ impl Planner<'_> {
             (Rule::San(kind, _), Subject::MissingSan(index)) => match names.added.get(&(kind, index)) {
                 Some(name) => Some(Edit::AddName(name.clone())),
                 // Another change brings a name that fits.
-                None => names.added.values().next().cloned().map(Edit::AddName).or_else(common_name),
+                None => self.other_bringer(kind, index, names).or_else(common_name),
             },
             (Rule::KeyUsage(_) | Rule::IsCa, Subject::Usage(_) | Subject::MissingKeyUsage(_)) => self.key_usage(check),
             (Rule::ExtendedKeyUsage(_), _) => self.extended_key_usage(check),
@@ -98,9 +98,15 @@ impl Planner<'_> {
         }
     }
 
+    /// The addition for another pattern that fits this one too.
+    fn other_bringer(&self, kind: GeneralNameKind, index: usize, names: &NamePlan) -> Option<Edit> {
+        let pattern = self.template.san_rule(kind)?.required().get(index)?;
+        names.added.values().find(|name| matches(pattern, kind, name)).cloned().map(Edit::AddName)
+    }
+
     /// One edit for each subject attribute that some broken check is about.
-    fn attributes(&self) -> Option<HashMap<AttributeType, Edit>> {
-        let mut edits = HashMap::new();
+    fn attributes(&self) -> Option<BTreeMap<AttributeType, Edit>> {
+        let mut edits = BTreeMap::new();
         for check in self.broken {
             let kind = match (check.rule, check.subject) {
                 (Rule::Subject(kind, _), _) => kind,
@@ -220,7 +226,7 @@ impl Planner<'_> {
             draft.sans.iter().filter(|it| it.source == Source::Derived).map(|it| it.value.clone()).collect();
         let own = self.enrollment.sans.iter().filter(|it| it.source != Source::Derived).map(|it| &it.value);
         let mut given: Vec<GeneralName> = own.filter(|name| self.accepts_name(name)).cloned().collect();
-        let mut added = HashMap::new();
+        let mut added = BTreeMap::new();
         let mut whole = false;
         for (kind, rule) in self.template.sans.iter().flatten() {
             for (index, pattern) in rule.required().iter().enumerate() {

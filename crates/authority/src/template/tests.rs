@@ -1,1 +1,7 @@
-//! Tests.
+//! The room judged as a whole: tables of rules and requests, and properties over random ones.
+
+mod build;
+mod judgement;
+mod profiles;
+mod properties;
+mod saving;

@@ -8,14 +8,15 @@
 //! no serial number occurs twice, and the exported audit log verifies offline.
 
 use std::collections::HashSet;
-use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use chancery_cli::Client;
+use reqwest::Method;
 use serde_json::{Value, json};
+
+use crate::program::{Served, chancery, read, run};
 
 const CLIENTS: usize = 8;
 
@@ -26,26 +27,9 @@ struct Acknowledged {
     pem: String,
 }
 
-struct Serving {
-    process: Child,
-    url: String,
-}
-
-fn serve(data: &Path) -> Serving {
-    let mut process = Command::new(env!("CARGO_BIN_EXE_chancery"))
-        .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
-        .arg(data)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("chancery starts");
-    let mut lines = BufReader::new(process.stdout.take().expect("stdout is piped")).lines();
-    let url = lines
-        .find_map(|line| Some(line.ok()?.split_once("listening on ")?.1.trim().to_owned()))
-        .expect("the server says where it listens");
-    // The pipe is read to its end, so that the server never waits on it.
-    std::thread::spawn(move || lines.for_each(drop));
-    Serving { process, url }
+/// Serves until it is dropped, which is a kill -9.
+fn serve(directory: &Path) -> Served {
+    Served::start(&mut chancery(directory, &["serve", "--data-dir", "data", "--listen", "127.0.0.1:0"]))
 }
 
 async fn login(url: &str, credentials: &Value) -> Client {
@@ -56,7 +40,7 @@ async fn login(url: &str, credentials: &Value) -> Client {
 
 async fn administrator(url: &str, credentials: &Value) -> Client {
     let file = credentials["adminPasswordFile"].as_str().expect("a path");
-    let password = std::fs::read_to_string(file).expect("the administrator's password");
+    let password = read(file);
     let client = Client::new(url, None).expect("an address");
     client.login_user(credentials["adminEmail"].as_str().expect("a text"), password.trim()).await.expect("logs in")
 }
@@ -70,7 +54,8 @@ async fn issue_until_it_dies(client: Client, profile: String, worker: usize, see
             return;
         }
         let text = |key: &str| reply.body["certificate"][key].as_str().expect("a text").to_owned();
-        let acknowledged = Acknowledged { id: text("certificateId"), serial: text("serialNumber"), pem: text("certificate") };
+        let acknowledged =
+            Acknowledged { id: text("certificateId"), serial: text("serialNumber"), pem: text("certificate") };
         seen.lock().expect("unpoisoned").push(acknowledged);
     }
 }
@@ -94,28 +79,19 @@ const fn moment(round: u64) -> Duration {
 async fn nothing_acknowledged_is_lost_by_kill_9() {
     let rounds = std::env::var("CHANCERY_CRASH_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(50u64);
     let folder = tempfile::tempdir().expect("a folder");
-    let data = folder.path().join("data");
-    let status = Command::new(env!("CARGO_BIN_EXE_chancery"))
-        .args(["quickstart", "--once", "--listen", "127.0.0.1:0", "--data-dir"])
-        .arg(&data)
-        .stdout(Stdio::null())
-        .status()
-        .expect("chancery starts");
-    assert!(status.success());
-    let credentials = std::fs::read(data.join("credentials.json")).expect("credentials");
-    let credentials: Value = serde_json::from_slice(&credentials).expect("JSON");
+    run(&mut chancery(folder.path(), &["quickstart", "--once", "--listen", "127.0.0.1:0", "--data-dir", "data"]))
+        .succeeded();
+    let credentials: Value = serde_json::from_str(&read(folder.path().join("data/credentials.json"))).expect("JSON");
     let slug = credentials["profile"].as_str().expect("a profile").to_owned();
 
     let mut all = HashSet::new();
     let mut last: Vec<Acknowledged> = Vec::new();
     for round in 0..=rounds {
-        let mut serving = serve(&data);
-        let client = login(&serving.url, &credentials).await;
+        let served = serve(folder.path());
+        let client = login(&served.url, &credentials).await;
         check(&client, &last).await;
         if round == rounds {
-            finish(&administrator(&serving.url, &credentials).await, &folder.path().join("audit.ndjson")).await;
-            serving.process.kill().expect("our own process");
-            serving.process.wait().expect("it ends");
+            finish(&administrator(&served.url, &credentials).await, folder.path()).await;
             break;
         }
         let profile = client.profile_by_slug(&slug).await.expect("the profile").id.to_string();
@@ -124,8 +100,7 @@ async fn nothing_acknowledged_is_lost_by_kill_9() {
             .map(|worker| tokio::spawn(issue_until_it_dies(client.clone(), profile.clone(), worker, Arc::clone(&seen))))
             .collect();
         tokio::time::sleep(moment(round)).await;
-        serving.process.kill().expect("our own process");
-        serving.process.wait().expect("it ends");
+        drop(served);
         for worker in workers {
             worker.await.expect("no client panics");
         }
@@ -138,13 +113,10 @@ async fn nothing_acknowledged_is_lost_by_kill_9() {
     println!("{rounds} crashes, {} acknowledged certificates, none lost", all.len());
 }
 
-async fn finish(client: &Client, file: &Path) {
-    let (status, export) = client
-        .send_raw::<Value>(reqwest::Method::GET, "/api/v1/audit-logs/export", None)
-        .await
-        .expect("an answer");
+async fn finish(client: &Client, directory: &Path) {
+    let (status, export) =
+        client.send_raw::<Value>(Method::GET, "/api/v1/audit-logs/export", None).await.expect("an answer");
     assert_eq!(status, 200);
-    std::fs::write(file, export).expect("written");
-    let verified = Command::new(env!("CARGO_BIN_EXE_chancery")).args(["audit", "verify"]).arg(file).output().expect("runs");
-    assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stderr));
+    std::fs::write(directory.join("audit.ndjson"), export).expect("written");
+    run(&mut chancery(directory, &["audit", "verify", "audit.ndjson"])).succeeded();
 }
