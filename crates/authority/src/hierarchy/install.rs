@@ -159,8 +159,9 @@ impl Authority {
             "notAfter": certificate.not_after.to_string(),
         });
         let write = Write::default()
-            .with(Change::ActivateCa { ca: ca.id, certificate: certificate.id, expected_active: None, at: now })
+            // In this order: only a certificate that is there can be activated.
             .with(Change::InsertCaCertificate(Box::new(certificate.clone())))
+            .with(Change::ActivateCa { ca: ca.id, certificate: certificate.id, expected_active: None, at: now })
             .audited(call.audit(now, event, Some(("ca", ca.id.as_uuid())), details));
         self.commit(write).await?;
         Ok(certificate)
