@@ -64,7 +64,7 @@ pub async fn run(arguments: QuickstartArguments) -> Result<(), Failure> {
     say(&format!("Chancery quickstart for {domain}"))?;
     let server = serve::start(config).await?;
     let outcome = tokio::select! {
-        outcome = walk(&server, data_dir, domain) => outcome,
+        outcome = walk(&server, data_dir, domain, arguments.once) => outcome,
         () = stop.received() => Err(Failure::failed("Stopped before everything was there; run it again to go on")),
     };
     if outcome.is_ok() && !arguments.once {
@@ -78,14 +78,14 @@ pub async fn run(arguments: QuickstartArguments) -> Result<(), Failure> {
 }
 
 /// All steps, in order.
-async fn walk(server: &RunningServer, data_dir: PathBuf, domain: String) -> Result<(), Failure> {
+async fn walk(server: &RunningServer, data_dir: PathBuf, domain: String, once: bool) -> Result<(), Failure> {
     step("data directory", &data_dir.display().to_string())?;
     let client = Client::new(&server.url(), None)?;
     let accounts = Accounts::prepare(client, &data_dir, &domain).await?;
     let mut setting = Setting { data_dir, domain, accounts };
     let configuration = configuration::prepare(&mut setting).await?;
     let outcome = certificates::prepare(&setting, &configuration).await?;
-    guide::print(&setting, &configuration, &outcome)
+    guide::print(&setting, &configuration, &outcome, once.then_some(server.address))
 }
 
 /// A data directory belongs to one domain: its template allows no other.

@@ -99,10 +99,17 @@ pub fn list_at<'a>(value: &'a Value, pointer: &str) -> impl Iterator<Item = &'a 
     value.pointer(pointer).and_then(Value::as_array).into_iter().flatten()
 }
 
-/// A time without the milliseconds that nobody reads.
+/// A time without the milliseconds that nobody reads; any other text as it is.
 #[must_use]
 pub fn short_time(text: &str) -> String {
-    text.split_once('.').map_or_else(|| text.to_owned(), |(seconds, _)| format!("{seconds}Z"))
+    match text.rsplit_once('.') {
+        Some((seconds, milliseconds))
+            if milliseconds.len() == 4 && milliseconds.ends_with('Z') && seconds.contains('T') =>
+        {
+            format!("{seconds}Z")
+        }
+        _ => text.to_owned(),
+    }
 }
 
 fn plain_table() -> Table {
@@ -139,7 +146,14 @@ mod tests {
 
     #[test]
     fn times_lose_their_milliseconds_only() {
-        assert_eq!(short_time("2026-01-02T03:04:05.678Z"), "2026-01-02T03:04:05Z");
-        assert_eq!(short_time(""), "");
+        for (text, expected) in [
+            ("2026-01-02T03:04:05.678Z", "2026-01-02T03:04:05Z"),
+            ("2026-01-02T03:04:05Z", "2026-01-02T03:04:05Z"),
+            ("www.example.internal", "www.example.internal"),
+            ("1.2.840.113549", "1.2.840.113549"),
+            ("", ""),
+        ] {
+            assert_eq!(short_time(text), expected);
+        }
     }
 }

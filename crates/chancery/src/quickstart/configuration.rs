@@ -137,8 +137,8 @@ async fn profile(setting: &mut Setting, new: NewProfile) -> Result<Value, Failur
         }
         Err(CliError::NotFound(_)) => {
             let created = profile::create(&setting.accounts.administrator().await?, &new).await?;
-            let issuer = new.ca.as_deref().unwrap_or("none");
-            step(what, &format!("created {}: template {}, issuing CA {issuer}", new.slug, new.template))?;
+            let issuer = new.ca.as_deref().unwrap_or("the certificate's own key");
+            step(what, &format!("created {}: template {}, signed by {issuer}", new.slug, new.template))?;
             Ok(created)
         }
         Err(error) => Err(error.into()),

@@ -2,6 +2,7 @@
 //! into a shell, in order, and a test does just that. No secret stands in them or in a process list; each is read from
 //! its file or from standard input.
 
+use std::net::SocketAddr;
 use std::path::Path;
 
 use super::certificates::Outcome;
@@ -9,7 +10,13 @@ use super::configuration::Configuration;
 use super::{Setting, accounts, say, shell_quoted};
 use crate::failure::Failure;
 
-pub fn print(setting: &Setting, configuration: &Configuration, outcome: &Outcome) -> Result<(), Failure> {
+/// `stopping_at`: where the server listened, when it stops now.
+pub fn print(
+    setting: &Setting,
+    configuration: &Configuration,
+    outcome: &Outcome,
+    stopping_at: Option<SocketAddr>,
+) -> Result<(), Failure> {
     let credentials = &setting.accounts.credentials;
     say(&format!(
         "\nCertificates, keys and the root to trust are in {}\nTry: openssl verify -x509_strict -CAfile {} -untrusted {} {}\n",
@@ -18,6 +25,13 @@ pub fn print(setting: &Setting, configuration: &Configuration, outcome: &Outcome
         shell_quoted(&host(setting, outcome, "chain.pem")),
         shell_quoted(&host(setting, outcome, "certificate.pem")),
     ))?;
+    let program = program();
+    if let Some(address) = stopping_at {
+        let data_dir = shell_quoted(&setting.data_dir);
+        say(&format!(
+            "The server stops now. Start it again with:\n\n  {program} serve --data-dir {data_dir} --listen {address}\n"
+        ))?;
+    }
     say("The same by hand, with the server running:\n")?;
     let credentials_file = shell_quoted(&absolute(&accounts::credentials_file(&setting.data_dir)));
     let page = Page {
@@ -29,11 +43,18 @@ pub fn print(setting: &Setting, configuration: &Configuration, outcome: &Outcome
         configuration,
     };
     say(&page.commands())?;
+    let (profile, domain) = (&credentials.profile, &setting.domain);
     say(&format!(
-        "Or with the commands of this program:\n\n  chancery cert request --credentials {credentials_file} --profile {} --common-name www.{}\n  \
-         chancery cert list --credentials {credentials_file}\n  chancery --help\n",
-        credentials.profile, setting.domain
+        "Or with the commands of this program:\n\n  \
+         {program} cert request --credentials {credentials_file} --profile {profile} --common-name www.{domain}\n  \
+         {program} cert list --credentials {credentials_file}\n  \
+         {program} --help\n"
     ))
+}
+
+/// This program as it was called.
+fn program() -> String {
+    std::env::args_os().next().map_or_else(|| "chancery".to_owned(), |path| shell_quoted(Path::new(&path)))
 }
 
 fn host(setting: &Setting, outcome: &Outcome, file: &str) -> std::path::PathBuf {
@@ -89,7 +110,7 @@ curl -sS --fail-with-body -H "Authorization: Bearer $TOKEN" -H "$JSON" "$URL/api
 
 # why a request would be refused, without making it
 curl -sS --fail-with-body -H "Authorization: Bearer $TOKEN" -H "$JSON" "$URL/api/v1/cert-manager/certificates/evaluate" -d '{{
-  "profileId": "{profile_id}", "attributes": {{"commonName": "www.elsewhere.test", "ttl": "10y"}}
+  "profileId": "{profile_id}", "attributes": {{"commonName": "www.elsewhere.test", "ttl": "3y"}}
 }}'
 
 # renew the first, and fetch it with its key and chain

@@ -3,5 +3,8 @@
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod cli;
+mod crash;
+mod documents;
 mod program;
 mod quickstart;
+mod strangers;
