@@ -209,18 +209,20 @@ fn warn_of_weak_issuer(issuer: &Issuer, enrollment: &mut Enrollment) {
     }
 }
 
-/// The signature algorithm: the caller's or profile's choice if the issuing key can make it, else the issuer's own.
+/// The signature algorithm: the caller's or profile's choice if the issuing key can make it, else the issuer's own, or
+/// where the template rules that out, the first listed that the key can make.
 fn signature_algorithm(
     around: &Circumstances<'_>,
     chosen: Option<Sourced<SignatureAlgorithm>>,
     own_key: KeyAlgorithm,
 ) -> Result<Sourced<SignatureAlgorithm>, Error> {
-    let (signing_key, fallback) = around.issuer.map_or_else(
+    let (signing_key, own) = around.issuer.map_or_else(
         || (own_key, own_key.default_signature()),
         |issuer| (issuer.key_algorithm(), issuer.signature_algorithm()),
     );
+    let fallback = around.template.rules.preferred_signature_algorithm(signing_key, own);
     let Some(chosen) = chosen else {
-        return Ok(Sourced::new(fallback, Source::Issuer));
+        return Ok(Sourced::new(fallback, if fallback == own { Source::Issuer } else { Source::Template }));
     };
     if chosen.value.fits(signing_key) {
         return Ok(chosen);

@@ -250,7 +250,11 @@ pub fn profile_warnings(template: &Template, profile: &CertificateProfile) -> Ve
     let mut warnings = Vec::new();
     let purpose =
         |usage| template.extended_key_usages.as_ref().is_none_or(|rule| rule.permits(usage) && !rule.denies(usage));
-    if names_are_open(template) && (purpose(ExtendedKeyUsage::ClientAuth) || purpose(ExtendedKeyUsage::AnyPurpose)) {
+    // A CA's own certificate logs nobody in.
+    if !template.requires_ca()
+        && names_are_open(template)
+        && (purpose(ExtendedKeyUsage::ClientAuth) || purpose(ExtendedKeyUsage::AnyPurpose))
+    {
         warnings.push(Warning::new(
             "profile.open_identity",
             "certificatePolicyId",

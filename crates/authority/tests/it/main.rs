@@ -1,3 +1,4 @@
 //! The core over a real store and real keys.
 
 mod access;
+mod template;
