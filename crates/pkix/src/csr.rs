@@ -11,7 +11,7 @@ use attributes::Requested;
 pub use info::CertificationRequestInfo;
 
 use crate::algorithm::SignatureAlgorithm;
-use crate::asn1::{DerError, Reader, canonical, tag};
+use crate::asn1::{DerError, Reader, canonical, oid, tag};
 use crate::certificate::BasicConstraints;
 use crate::name::{DistinguishedName, GeneralName, NameError};
 use crate::pem::{self, OutsideText};
@@ -51,7 +51,7 @@ impl From<NameError> for CsrError {
 }
 
 /// A request whose signature has been checked with the key it asks for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct CertificationRequest {
     der: Box<[u8]>,
     subject: DistinguishedName,
@@ -119,6 +119,8 @@ impl CertificationRequest {
         Ok(Self { der: der.into(), subject, public_key, signature_algorithm, requested })
     }
 
+    /// The bytes as received. They hold the value of a challenge password, if there is one: see
+    /// [`CertificationRequest::has_challenge_password`] before keeping them.
     pub fn der(&self) -> &[u8] {
         &self.der
     }
@@ -166,9 +168,27 @@ impl CertificationRequest {
         &self.requested.unknown_extensions
     }
 
-    /// Attributes other than extensionRequest. Their values (a challenge password, say) are never kept.
+    /// Attributes other than extensionRequest. Their values are not decoded.
     pub fn ignored_attributes(&self) -> &[ObjectIdentifier] {
         &self.requested.ignored_attributes
+    }
+
+    /// Whether the bytes of the request hold a shared secret (RFC 2985 §5.4.1), so that storing or showing them gives
+    /// it away.
+    pub fn has_challenge_password(&self) -> bool {
+        self.requested.ignored_attributes.iter().any(|one| one.as_bytes() == oid::CHALLENGE_PASSWORD)
+    }
+}
+
+/// Without the bytes, which may hold a challenge password.
+impl std::fmt::Debug for CertificationRequest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CertificationRequest")
+            .field("subject", &self.subject)
+            .field("public_key", &self.public_key)
+            .field("signature_algorithm", &self.signature_algorithm)
+            .field("requested", &self.requested)
+            .finish_non_exhaustive()
     }
 }
 

@@ -106,6 +106,10 @@ pub(super) fn common_name_repeated(tbs: &Parsed<'_>, _: &LintContext<'_>, report
             continue;
         }
         let Some(name) = NameConstraints::name_in_common_name(text) else { continue };
+        // A common name that no alternative name can repeat is not a server's name.
+        if GeneralName::parse(name.kind(), &name.value()).is_err() {
+            continue;
+        }
         let repeated = tbs.known.subject_alt_names.iter().flatten().any(|one| one.raw == name.to_der());
         if !repeated {
             report.add(format!("The common name {} is not among the subject alternative names", name::shown(text)));

@@ -311,6 +311,7 @@ fn the_name_rules_find_what_they_are_for() {
     check(leaf(), named(&[GeneralName::Uri("acme.com".to_owned())]), &["san_form"]);
     check(leaf(), named(&[dns("a.acme.com"), dns("a.acme.com")]), &["san_unique"]);
     check(leaf(), |draft| draft.subject = dn("CN=other.acme.com"), &["common_name_repeated"]);
+    check(leaf(), |draft| draft.subject = dn("CN=my_service.v1"), &[]);
     check(leaf(), |draft| draft.subject = dn("CN=10.0.0.1"), &["common_name_repeated"]);
 
     let id = san(GeneralNameKind::Uri, "spiffe://acme.com/web");

@@ -49,14 +49,16 @@ pub(super) fn name_in_common_name(value: &str) -> Option<GeneralName> {
     if value.contains('@') {
         return GeneralName::parse(GeneralNameKind::Email, value).ok();
     }
-    // A final dot or an underscore makes no SAN, but a lenient reader still takes it for the host.
-    let host = value.strip_suffix('.').unwrap_or(value).replace('_', "-");
+    let host = value.strip_suffix('.').unwrap_or(value);
     if !host.contains('.') {
         return None;
     }
-    GeneralName::parse(GeneralNameKind::DnsName, &host)
-        .ok()
-        .map(|_| GeneralName::Dns(value.strip_suffix('.').unwrap_or(value).to_ascii_lowercase()))
+    if let Ok(name) = GeneralName::parse(GeneralNameKind::DnsName, host) {
+        return Some(name);
+    }
+    // An underscore makes no SAN, but a lenient reader still takes it for a host.
+    let is_nearly_a_name = GeneralName::parse(GeneralNameKind::DnsName, &host.replace('_', "x")).is_ok();
+    is_nearly_a_name.then(|| GeneralName::Dns(host.to_ascii_lowercase()))
 }
 
 /// Why the constraints do not allow this name.
@@ -136,6 +138,8 @@ mod tests {
         check("evil.com", &[], &["subject.common_name evil.com must be within dns_name acme.com"]);
         check("EVIL.com.", &[], &["subject.common_name evil.com must be within dns_name acme.com"]);
         check("a_b.evil.com", &[], &["subject.common_name a_b.evil.com must be within dns_name acme.com"]);
+        check("_x.evil.com", &[], &["subject.common_name _x.evil.com must be within dns_name acme.com"]);
+        check("www.bücher.acme.com", &[], &[]);
         check("10.0.0.1", &[], &["subject.common_name 10.0.0.1 must not be within ip_address 10.0.0.0/8"]);
         check(
             "x",

@@ -57,7 +57,7 @@ impl From<GeneralSubtree> for TypedText {
 impl GeneralSubtree {
     /// `dns_name`: `acme.com` (without a leading dot; means the name and all below it). `ip_address`: `10.0.0.0/8` or
     /// one address. `email`: `jo@acme.com`, `acme.com` (that host) or `.acme.com` (hosts below it). `uri`: `acme.com`
-    /// or `.acme.com`. `directory_name`: RFC 4514 text. For the first, third and fourth `*` is every name.
+    /// or `.acme.com`. `directory_name`: RFC 4514 text. Except for addresses `*` is every name of the kind.
     pub fn parse(kind: GeneralNameKind, text: &str) -> Result<Self, NameError> {
         let everything = |text: &str| text == EVERYTHING;
         let base = match kind {
@@ -71,6 +71,10 @@ impl GeneralSubtree {
             GeneralNameKind::Email => Base::Email(host_or_domain(text)?),
             GeneralNameKind::Uri => Base::Uri(host_or_domain(text)?),
             GeneralNameKind::IpAddress => parse_network(text)?,
+            GeneralNameKind::DirectoryName if everything(text) => Base::Directory(DistinguishedName::default()),
+            GeneralNameKind::DirectoryName if text.is_empty() => {
+                return Err(NameError::new("name.empty", "The directory name constraint is empty; * is every name"));
+            }
             GeneralNameKind::DirectoryName => Base::Directory(text.parse()?),
             GeneralNameKind::Upn | GeneralNameKind::OtherName | GeneralNameKind::RegisteredId => {
                 return Err(unsupported_kind());
@@ -95,6 +99,7 @@ impl GeneralSubtree {
             Base::Dns(text) | Base::Email(text) | Base::Uri(text) if text.is_empty() => EVERYTHING.to_owned(),
             Base::Dns(text) | Base::Email(text) | Base::Uri(text) => text.clone(),
             Base::Ip { address, prefix } => format!("{address}/{prefix}"),
+            Base::Directory(name) if name.is_empty() => EVERYTHING.to_owned(),
             Base::Directory(name) => name.to_string(),
         }
     }
@@ -338,6 +343,7 @@ mod tests {
             check(GeneralNameKind::Email, text);
             check(GeneralNameKind::Uri, text);
         }
+        check(GeneralNameKind::DirectoryName, "");
         check(GeneralNameKind::Upn, "a@b");
         check(GeneralNameKind::RegisteredId, "1.2.3");
     }

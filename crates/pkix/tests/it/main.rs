@@ -1,0 +1,11 @@
+//! What other programs say about our bytes, and what we say about theirs. The judges are the `openssl` command (3.x)
+//! and the x509-parser library; a missing `openssl` fails these tests by name.
+
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test stops where it fails")]
+
+mod certificate;
+mod csr;
+mod hostile_csr;
+mod judge;
+mod pkcs12;
+mod signing;
