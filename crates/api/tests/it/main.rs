@@ -1,0 +1,14 @@
+//! The JSON door over a real core on a temporary SQLite store, without a socket.
+
+#[cfg(test)]
+mod coverage;
+#[cfg(test)]
+mod idempotency;
+#[cfg(test)]
+mod limits;
+#[cfg(test)]
+mod wire_rules;
+#[cfg(test)]
+mod workflow;
+#[cfg(test)]
+mod world;
