@@ -46,13 +46,9 @@ impl Timestamp {
     /// `YYYY-MM-DD` (midnight UTC). Years 1970 to 9999.
     pub fn parse_date(text: &str) -> Result<Self, TimeError> {
         let text = text.trim();
-        let unzoned = text.strip_suffix(['Z', 'z']).unwrap_or(text);
-        let parsed = if let Ok(civil) = DateTime::from_str(unzoned) {
-            civil_millis(civil)
-        } else if let Ok(instant) = jiff::Timestamp::from_str(text) {
-            instant.as_millisecond()
-        } else {
-            return Err(TimeError::Date(text.chars().take(64).collect()));
+        let parsed = match jiff::Timestamp::from_str(text) {
+            Ok(instant) => instant.as_millisecond(),
+            Err(_) => civil_millis(text).ok_or_else(|| TimeError::Date(text.chars().take(64).collect()))?,
         };
         if (0..=Self::MAX.0).contains(&parsed) {
             Ok(Self(parsed))
@@ -79,9 +75,12 @@ impl fmt::Display for Timestamp {
     }
 }
 
-/// A civil date and time read as UTC. Done here because the library's instants end a day before the year 9999 does,
-/// and 9999-12-31T23:59:59Z is the standard's "no end" (RFC 5280 §4.1.2.5).
-fn civil_millis(civil: DateTime) -> i64 {
+/// A date, with or without a time, read as UTC; `None` for anything with another offset. The end of the year 9999 is
+/// read here too: it is the standard's "no end" (RFC 5280 §4.1.2.5) and the library's instants stop a day before it.
+fn civil_millis(text: &str) -> Option<i64> {
+    let text = text.strip_suffix(['Z', 'z']).unwrap_or(text);
+    let offset = text.get(10..).is_some_and(|time| time.contains(['+', '-', '[']));
+    let civil = DateTime::from_str(text).ok().filter(|_| !offset)?;
     let (year, month, day) = (i64::from(civil.year()), i64::from(civil.month()), i64::from(civil.day()));
     let shifted_year = if month <= 2 { year - 1 } else { year };
     let era = shifted_year.div_euclid(400);
@@ -90,7 +89,7 @@ fn civil_millis(civil: DateTime) -> i64 {
     let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
     let days = era * 146_097 + day_of_era - 719_468;
     let of_day = (i64::from(civil.hour()) * 60 + i64::from(civil.minute())) * 60 + i64::from(civil.second());
-    (days * 86_400 + of_day) * 1000 + i64::from(civil.millisecond())
+    Some((days * 86_400 + of_day) * 1000 + i64::from(civil.millisecond()))
 }
 
 /// Days since 1970-01-01 to a proleptic Gregorian date (the usual era arithmetic; exact for the whole range).
