@@ -99,10 +99,13 @@ fn check_label(label: &str) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Anything that software takes for an IP address: colons, brackets, zone ids, and a last label that is a number in any
-/// notation (the WHATWG "ends in a number" test, which covers 10.1, 167772161, 0x0a000001 and 010.0.0.1).
+/// Anything that software takes for an IP address: hexadecimal digits between colons, brackets, zone ids, and a last
+/// label that is a number in any notation (the WHATWG "ends in a number" test, which covers 10.1, 167772161, 0x0a000001
+/// and 010.0.0.1).
 pub(crate) fn is_address_like(host: &str) -> bool {
-    if host.contains([':', '[', ']', '%']) {
+    let zoneless = host.split('%').next().unwrap_or_default();
+    let of_addresses = |one: u8| one.is_ascii_hexdigit() || matches!(one, b':' | b'.' | b'[' | b']');
+    if host.contains([':', '[', ']', '%']) && zoneless.bytes().all(of_addresses) {
         return true;
     }
     let last = host.strip_suffix('.').unwrap_or(host).rsplit('.').next().unwrap_or_default();
@@ -140,6 +143,9 @@ mod tests {
         check("a-.acme.com", Err("name.characters"));
         check("a_b.acme.com", Err("name.characters"));
         check("a/b.acme.com", Err("name.characters"));
+        check("https://a.acme.com", Err("name.characters"));
+        check("a.acme.com:443", Err("name.characters"));
+        check("a.acme.com%25", Err("name.characters"));
         check("a\0.acme.com", Err("name.characters"));
         check("", Err("name.empty"));
         check("localhost", Ok("localhost"));

@@ -161,7 +161,7 @@ impl GeneralSubtree {
             (Base::Dns(base), GeneralName::Dns(name)) => is_at_or_below(name.strip_prefix("*.").unwrap_or(name), base),
             (Base::Ip { address, prefix }, GeneralName::Ip(one)) => is_in_network(*one, *address, *prefix),
             (Base::Email(base), GeneralName::Email(address)) => holds_mailbox(base, address),
-            (Base::Uri(base), GeneralName::Uri(uri)) => name::uri_host(uri).is_some_and(|host| holds_host(base, host)),
+            (Base::Uri(base), GeneralName::Uri(uri)) => host_name(uri).is_some_and(|host| holds_host(base, host)),
             (Base::Directory(base), GeneralName::Directory(name)) => name.is_within(base),
             _ => false,
         }
@@ -176,14 +176,15 @@ impl GeneralSubtree {
                     || base.split_once('.').is_some_and(|(_, parent)| Some(parent) == pattern.strip_prefix("*."))
             }
             // RFC 5280 §4.2.1.10: a URI without a host name is to be rejected when there are constraints for URIs.
-            (Base::Uri(_), GeneralName::Uri(uri)) if !has_host_name(uri) => true,
+            (Base::Uri(_), GeneralName::Uri(uri)) if host_name(uri).is_none() => true,
             _ => self.holds_all_of(name),
         }
     }
 }
 
-fn has_host_name(uri: &str) -> bool {
-    name::uri_host(uri).is_some_and(|host| !name::dns::is_address_like(host))
+/// The host of a URI where it is a plain host name. Percent-encoded ones count as none: readers may decode them.
+fn host_name(uri: &str) -> Option<&str> {
+    name::uri_host(uri).filter(|host| name::dns::canonical_host(host).is_ok())
 }
 
 fn unsupported_kind() -> NameError {
@@ -322,6 +323,9 @@ mod tests {
         check(K::Uri, ".acme.com", "https://u@a.acme.com/", true, true);
         check(K::Uri, ".acme.com", "https://evil.com/.acme.com", false, false);
         check(K::Uri, "acme.com", "https://10.0.0.1/", false, true);
+        check(K::Uri, "acme.com", "https://acm%65.com/", false, true);
+        check(K::Uri, ".acme.com", "https://evil.com%2f.acme.com/", false, true);
+        check(K::Uri, "*", "https://evil%2ecom/", false, true);
         check(K::Uri, "acme.com", "urn:a:b", false, true);
         check(K::DirectoryName, "O=Acme,C=DE", "CN=a,O=ACME,C=DE", true, true);
         check(K::DirectoryName, "O=Acme,C=DE", "CN=a,O=Acme2,C=DE", false, false);
