@@ -49,7 +49,7 @@ pub struct IssueArguments {
     /// Keep the server, and the bare cryptography it is compared with, on these processors (taskset list)
     #[arg(long, value_name = "LIST")]
     server_cpus: Option<String>,
-    /// Measure this program instead of building one
+    /// Measure this program, with the client as it is, instead of building both for release
     #[arg(long, value_name = "FILE")]
     binary: Option<PathBuf>,
     /// Print the table and leave docs/reference/performance.md as it is
@@ -76,7 +76,7 @@ impl IssuePath {
 
 pub fn run(workspace: &Workspace, bench: Bench) -> Result<(), String> {
     let Bench::Issue(arguments) = bench else { return crypto::print() };
-    if cfg!(debug_assertions) {
+    if cfg!(debug_assertions) && arguments.binary.is_none() {
         return run_released(workspace);
     }
     let binary = match &arguments.binary {

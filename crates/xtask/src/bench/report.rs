@@ -1,8 +1,9 @@
 //! The tables of `docs/reference/performance.md`; the words around them are written by hand and kept.
 
-use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::time::Duration;
+
+use chancery_authority::stage::Stage;
 
 use super::IssuePath;
 use super::crypto::Bare;
@@ -107,11 +108,12 @@ impl Report {
     }
 
     fn render_stages(&self, text: &mut String) {
-        let stages: BTreeSet<&str> =
-            self.rows.iter().flat_map(|row| row.used.stage_nanos.keys().map(String::as_str)).collect();
-        let names: Vec<&str> = stages.iter().copied().collect();
+        text.push_str(
+            "\nMicroseconds per certificate in each stage, by the server's own clock: wall time, so a stage that waits for a \
+             processor or, in `record`, for the group commit counts its waiting too.\n\n",
+        );
+        let names: Vec<&str> = Stage::ALL.iter().map(|stage| stage.as_str()).collect();
         let rules = "---|".repeat(names.len() + 3);
-        let _ = write!(text, "\nMicroseconds per certificate in each stage, by the server's own count:\n\n");
         let _ = writeln!(text, "| database | path | clients | {} |\n|{rules}", names.join(" | "));
         for row in &self.rows {
             let _ = write!(text, "| {} | {} | {} |", row.database, row.path.as_str(), row.clients);
