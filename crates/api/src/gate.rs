@@ -12,7 +12,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use chancery_authority::issuance::Begin;
 use chancery_authority::stage::Stage;
-use chancery_authority::{Call, Requester};
+use chancery_authority::{Authority, Call, Requester};
 use chancery_model::permission::Permission;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -120,14 +120,9 @@ impl Gate {
         }
         parts.extensions.insert(call.clone());
         let request = Request::from_parts(parts, Body::from(bytes));
-        let run = tokio::spawn(async move {
-            let (mut parts, body) = next.run(request).await.into_parts();
-            let body = axum::body::to_bytes(body, usize::MAX).await.map_err(ApiError::internal)?;
-            let kept = parts.extensions.remove::<RepeatedBody>().map_or_else(|| body.clone(), |repeated| repeated.0);
-            authority.idempotent_finish(&call, parts.status.as_u16(), &kept).await?;
-            Ok(Response::from_parts(parts, Body::from(body)))
-        });
-        run.await.map_err(ApiError::internal)?
+        let run = tokio::spawn(async move { next.run(request).await });
+        let keep = tokio::spawn(async move { keep_answer(&authority, &call, run.await).await });
+        keep.await.map_err(ApiError::internal)?
     }
 
     async fn record_denial(&self, requester: &Requester, permission: Permission, id: &str) {
@@ -135,6 +130,26 @@ impl Gate {
             tracing::error!(req_id = %id, "a denied call could not be written to the audit log: {error}");
         }
     }
+}
+
+/// Keeps the answer under its key. A call that failed, or broke off, frees the key.
+async fn keep_answer(
+    authority: &Authority,
+    call: &Call,
+    answered: Result<Response, tokio::task::JoinError>,
+) -> Result<Response, ApiError> {
+    let response = match answered {
+        Ok(response) => response,
+        Err(error) => ApiError::internal(error).into_response(),
+    };
+    let (mut parts, body) = response.into_parts();
+    let body = axum::body::to_bytes(body, usize::MAX).await.map_err(ApiError::internal)?;
+    let kept = parts.extensions.remove::<RepeatedBody>().map_or_else(|| body.clone(), |repeated| repeated.0);
+    // What was changed is changed: that its answer could not be kept must not make the call look failed.
+    if let Err(error) = authority.idempotent_finish(call, parts.status.as_u16(), &kept).await {
+        tracing::error!(req_id = %call.request_id, "the answer of an idempotent call could not be kept: {error}");
+    }
+    Ok(Response::from_parts(parts, Body::from(body)))
 }
 
 /// Takes one unauthenticated or failed call out of the address's share.

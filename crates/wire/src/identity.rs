@@ -8,11 +8,15 @@ use crate::words::Role;
 wire! {
     /// Make a machine identity.
     pub struct CreateIdentity {
-        /// 1 to 64 characters.
+        /// 1 to 255 characters.
         pub name: String,
+        /// The caller's project; may be left out.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub project_id: Option<String>,
         /// Sent by clients of the older service; there is one organisation here.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub organization_id: Option<String>,
+        /// Default `operator`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub role: Option<Role>,
         /// A protected identity cannot be deleted until the protection is taken off.
@@ -20,6 +24,19 @@ wire! {
         pub has_delete_protection: Option<bool>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub metadata: Option<Vec<KeyValue>>,
+    }
+
+    /// Give a new project its first administrator.
+    pub struct AppointAdministrator {
+        /// Name of the machine identity that is made, 1 to 255 characters.
+        pub name: String,
+    }
+
+    /// The administrator and how it logs in. The secret is shown here and never again.
+    pub struct AppointedAdministrator {
+        pub identity: Identity,
+        pub client_id: Uuid,
+        pub client_secret: String,
     }
 
     /// Change a machine identity; keys left out stay as they are.
@@ -100,6 +117,7 @@ wire! {
     }
 
     /// Universal-auth settings; keys left out stay as they are or take their default.
+    #[derive(Default)]
     pub struct UniversalAuthSettings {
         /// Ranges from which client secrets are accepted; empty means anywhere.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -155,6 +173,7 @@ wire! {
     }
 
     /// Make a client secret.
+    #[derive(Default)]
     pub struct CreateClientSecret {
         #[serde(default)]
         pub description: String,

@@ -41,6 +41,7 @@ wire! {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub scep_config: Option<serde_json::Value>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schema(value_type = Option<Object>)]
         pub external_configs: Option<serde_json::Value>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub defaults: Option<ProfileDefaults>,
@@ -106,23 +107,29 @@ wire! {
     }
 
     /// How certificates of a profile are renewed by the server. Due times are stored; nothing renews by itself yet.
+    #[derive(Default)]
     pub struct ApiConfig {
         /// Answer only.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub id: Option<Uuid>,
-        #[serde(default)]
-        pub auto_renew: bool,
+        /// Default false.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub auto_renew: Option<bool>,
         /// Days before the end, 1 to 30; wins over `renewAt`.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        pub renew_before_days: Option<u32>,
+        #[serde(default, skip_serializing_if = "Nullable::is_missing")]
+        #[schema(value_type = Option<u32>)]
+        pub renew_before_days: Nullable<u32>,
         /// Default: after 0.67 of the lifetime.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        pub renew_at: Option<RenewAt>,
+        #[serde(default, skip_serializing_if = "Nullable::is_missing")]
+        #[schema(value_type = Option<RenewAt>)]
+        pub renew_at: Nullable<RenewAt>,
         /// Spread of the due time, such as `1h`; default 5 % of the remaining life.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        pub renew_jitter: Option<String>,
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        pub revoke_superseded_after: Option<String>,
+        #[serde(default, skip_serializing_if = "Nullable::is_missing")]
+        #[schema(value_type = Option<String>)]
+        pub renew_jitter: Nullable<String>,
+        #[serde(default, skip_serializing_if = "Nullable::is_missing")]
+        #[schema(value_type = Option<String>)]
+        pub revoke_superseded_after: Nullable<String>,
     }
 
     /// When the server renews: exactly one of the two.
