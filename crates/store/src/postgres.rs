@@ -154,8 +154,7 @@ impl Readers {
             Cow::Borrowed(sql) => client.prepare_cached(sql).await,
             Cow::Owned(sql) => client.prepare(sql).await,
         };
-        let params: Vec<Value> = query.params.iter().map(value::searchable).collect();
-        let params: Vec<&(dyn ToSql + Sync)> = params.iter().map(|it| it as _).collect();
+        let params: Vec<&(dyn ToSql + Sync)> = query.params.iter().map(|it| it as _).collect();
         let rows = client.query(&statement.map_err(failed)?, &params).await.map_err(failed)?;
         rows.iter().map(|row| value::values(row).map(|values| Row::new(query.table, values)).map_err(failed)).collect()
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::StoreError;
 use crate::page::Sql;
-use crate::statement::{Query, Row};
+use crate::statement::{Query, Row, Value};
 use crate::{postgres, sqlite};
 
 /// Answers questions about what is committed. Cheap to clone.
@@ -63,7 +63,8 @@ impl Reader {
         }
     }
 
-    pub(crate) async fn rows(&self, query: Query) -> Result<Vec<Row>, StoreError> {
+    pub(crate) async fn rows(&self, mut query: Query) -> Result<Vec<Row>, StoreError> {
+        without_nul(&mut query);
         match &self.source {
             Source::Sqlite(readers) => readers.rows(query).await,
             Source::Postgres(readers) => readers.rows(query).await,
@@ -75,7 +76,8 @@ impl Reader {
     }
 
     /// A row found by a key: some microseconds of work, not worth a change of thread on SQLite.
-    pub(crate) async fn point(&self, query: Query) -> Result<Option<Row>, StoreError> {
+    pub(crate) async fn point(&self, mut query: Query) -> Result<Option<Row>, StoreError> {
+        without_nul(&mut query);
         let rows = match &self.source {
             Source::Sqlite(readers) => readers.point(query).await?,
             Source::Postgres(readers) => readers.rows(query).await?,
@@ -94,6 +96,18 @@ impl Reader {
         match &self.source {
             Source::Sqlite(readers) => readers.close(),
             Source::Postgres(readers) => readers.close(),
+        }
+    }
+}
+
+/// PostgreSQL refuses to compare with text that holds U+0000, and SQLite's patterns end there. No stored name has one, nor
+/// the replacement character, so that a search for either finds nothing.
+fn without_nul(query: &mut Query) {
+    for value in &mut query.params {
+        if let Value::Text(text) = value
+            && text.contains('\0')
+        {
+            *text = text.replace('\0', "\u{fffd}");
         }
     }
 }

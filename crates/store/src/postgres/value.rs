@@ -36,15 +36,6 @@ fn plain(text: &str, out: &mut BytesMut) -> Result<IsNull, Box<dyn Error + Sync 
     Ok(IsNull::No)
 }
 
-/// PostgreSQL holds no text with U+0000 and refuses to compare with one. A search for such text finds nothing; the
-/// replacement character stands in no name either.
-pub(super) fn searchable(value: &Value) -> Value {
-    match value {
-        Value::Text(text) if text.contains('\0') => Value::Text(text.replace('\0', "\u{fffd}")),
-        other => other.clone(),
-    }
-}
-
 /// A row's values. A type that the schema does not use becomes NULL, which no noun takes for its own.
 pub(super) fn values(row: &Row) -> Result<Vec<Value>, tokio_postgres::Error> {
     let mut values = Vec::with_capacity(row.len());

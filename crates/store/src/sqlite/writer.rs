@@ -184,3 +184,74 @@ impl<'c> Session<'c> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{connect, migrate, prepare};
+    use super::*;
+    use crate::change::{Change, Effects, Write};
+    use crate::number::Numbering;
+    use rusqlite::OpenFlags;
+    use tokio::sync::oneshot;
+
+    fn job(key: &str, value: Vec<u8>) -> (Job, oneshot::Receiver<Result<(), StoreError>>) {
+        let write = Write::default().with(Change::SetMeta { key: key.to_owned(), value });
+        let effects = Effects::of(write, "node-1", &Numbering::after(0, 0)).unwrap();
+        let (answer, answered) = oneshot::channel();
+        (Job { effects, answer }, answered)
+    }
+
+    #[test]
+    fn a_full_disk_is_said_and_writing_goes_on_when_there_is_room() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("chancery.db");
+        let open = || connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE).unwrap();
+        let connection = open();
+        prepare(&connection, &path).unwrap();
+        migrate(&connection).unwrap();
+        let chain = Chain { node: "node-1".to_owned(), sequence: 0, head: [0; 32] };
+        let mut writer = Writer::new(chain, Gauges::shared(), checkpoint::start(open()).unwrap());
+        let mut session = Session { connection: &connection, prepared: HashMap::new() };
+        let mut write = |session: &mut Session<'_>, length: usize| {
+            let (mine, answer) = job("large", vec![7; length]);
+            let (neighbour, also) = job("small", vec![length.to_le_bytes()[0]]);
+            writer.write(session, vec![mine, neighbour]);
+            (answer.blocking_recv().unwrap(), also.blocking_recv().unwrap())
+        };
+        let limit =
+            |pages: i64| connection.query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(())).unwrap();
+        assert_eq!(write(&mut session, 10), (Ok(()), Ok(())));
+        let used: i64 = connection.query_row("PRAGMA page_count", [], |row| row.get(0)).unwrap();
+        limit(used + 2);
+        assert_eq!(write(&mut session, 1_000_000), (Err(StoreError::Full), Err(StoreError::Full)));
+        assert_eq!(write(&mut session, 10), (Ok(()), Ok(())), "what fits is written");
+        limit(used + 1_000);
+        assert_eq!(write(&mut session, 1_000_000), (Ok(()), Ok(())));
+        let check: String = connection.query_row("PRAGMA quick_check", [], |row| row.get(0)).unwrap();
+        assert_eq!(check, "ok");
+    }
+
+    #[test]
+    fn the_log_is_copied_back_and_starts_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("chancery.db");
+        let open = || connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE).unwrap();
+        let connection = open();
+        prepare(&connection, &path).unwrap();
+        migrate(&connection).unwrap();
+        let chain = Chain { node: "node-1".to_owned(), sequence: 0, head: [0; 32] };
+        let mut writer = Writer::new(chain, Gauges::shared(), checkpoint::start(open()).unwrap());
+        let mut session = Session { connection: &connection, prepared: HashMap::new() };
+        let mut largest = 0;
+        // 4 MB a write, so the log would be 1 GB long in the end.
+        for round in 0..250 {
+            let (mine, answer) = job("large", vec![round; 4 << 20]);
+            writer.write(&mut session, vec![mine]);
+            assert_eq!(answer.blocking_recv().unwrap(), Ok(()));
+            writer.keep_log_short(&mut session);
+            largest = largest.max(writer.log_pages);
+        }
+        assert!(largest > LOG_PAGES_MAX && largest < 6 * LOG_PAGES_MAX, "{largest} pages");
+        assert!(writer.gauges.read().wal_bytes > 1_000_000_000);
+    }
+}
