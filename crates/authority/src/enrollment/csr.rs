@@ -48,13 +48,18 @@ pub(super) fn resolve(
         validity: validity::resolve(around, attributes, &mut warnings)?,
         key_algorithm: Sourced::new(key_algorithm, Source::Csr),
         key: KeySource::Csr(Box::new(csr.public_key().clone())),
-        csr: Some(csr.der().to_vec()),
+        csr: kept(csr),
         renews: around.renews,
         subject,
         sans,
         metadata,
         warnings,
     })
+}
+
+/// The CSR as it will be stored. A challenge password is a secret and is never kept, so such a CSR is not kept either.
+fn kept(csr: &CertificationRequest) -> Option<Vec<u8>> {
+    (!csr.has_challenge_password()).then(|| csr.der().to_vec())
 }
 
 /// What the CSR asks for and this product does not carry over.

@@ -24,7 +24,7 @@ use crate::hierarchy::Issuer;
 
 pub use document::FieldReport;
 pub(crate) use document::{document, field_reports};
-pub(crate) use names::copy_common_name;
+pub(crate) use names::{copy_common_name, nameless_violation};
 pub(crate) use usage::can_serve;
 
 /// A request as a door understood it.
@@ -147,11 +147,13 @@ fn finish(around: &Circumstances<'_>, mut enrollment: Enrollment) -> Result<Enro
     Ok(enrollment)
 }
 
-/// What no template can permit: a wildcard over a public suffix, a name outside the issuer's name constraints.
-pub(crate) fn standing_violations(enrollment: &Enrollment, issuer: Option<&Issuer>) -> Vec<Violation> {
+/// What no template can permit: a wildcard over a public suffix, a name outside the issuer's name constraints, a life
+/// beyond the issuer's.
+pub(crate) fn standing_violations(enrollment: &Enrollment, issuer: Option<&Issuer>, now: Timestamp) -> Vec<Violation> {
     let mut violations = names::public_suffix_violations(enrollment);
     if let Some(issuer) = issuer {
         violations.extend(names::constraint_violations(issuer, enrollment));
+        violations.extend(validity::issuer_violation(enrollment, issuer, now));
     }
     violations
 }

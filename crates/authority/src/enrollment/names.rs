@@ -28,6 +28,18 @@ pub(crate) fn copy_common_name(subject: &[Sourced<Attribute>], sans: &mut Vec<So
     }
 }
 
+/// A certificate names somebody, by its subject or by a subject alternative name (RFC 5280 §4.1.2.6).
+pub(crate) fn nameless_violation(enrollment: &Enrollment) -> Option<Violation> {
+    (enrollment.subject.is_empty() && enrollment.sans.is_empty()).then(|| Violation {
+        rule: "subject.present".to_owned(),
+        field: "commonName".to_owned(),
+        value: String::new(),
+        source: None,
+        allowed: "give a subject or a subject alternative name; a certificate must name somebody".to_owned(),
+        suggestion: None,
+    })
+}
+
 /// A wildcard directly under a public suffix (`*.com`, `*.co.uk`) would speak for everybody there.
 pub(super) fn public_suffix_violations(enrollment: &Enrollment) -> Vec<Violation> {
     enrollment

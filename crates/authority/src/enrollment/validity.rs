@@ -3,9 +3,10 @@
 //! A `ttl` counts from now and its end is inclusive (RFC 5280 §4.1.2.5): `not_after = now + ttl − 1 s`. The granted
 //! ttl, never the back-dated span, is what the template's maximum is compared with and what renewals repeat.
 
-use chancery_model::enrollment::{RequestedValidity, Source, Sourced};
+use chancery_model::enrollment::{Enrollment, RequestedValidity, Source, Sourced};
+use chancery_model::error::{SuggestedAction, Suggestion};
 use chancery_model::time::{TimeError, Ttl};
-use chancery_model::{Timestamp, Warning};
+use chancery_model::{Timestamp, Violation, Warning};
 
 use super::{Attributes, Circumstances};
 use crate::error::Error;
@@ -140,15 +141,8 @@ fn within_issuer(
     }
     if validity.not_after > issuer.not_after() {
         if !around.settings.clamp_to_issuer {
-            return Err(Error::malformed(
-                "ttl.outlives_issuer",
-                if validity.explicit { "notAfter" } else { "ttl" },
-                format!(
-                    "the certificate would end at {}, after its issuing CA at {}; ask for less, renew the CA, or set clampToIssuer on the profile",
-                    validity.not_after,
-                    issuer.not_after()
-                ),
-            ));
+            // Judged with the other rules, so that the refusal lists everything at once.
+            return Ok(Sourced::new(validity, source));
         }
         validity.not_after = issuer.not_after();
         let start = if validity.explicit { validity.not_before } else { now };
@@ -164,4 +158,31 @@ fn within_issuer(
         ));
     }
     Ok(Sourced::new(validity, source))
+}
+
+/// A leaf that would outlive its issuer, where the profile does not shorten it.
+pub(super) fn issuer_violation(enrollment: &Enrollment, issuer: &Issuer, now: Timestamp) -> Option<Violation> {
+    let validity = enrollment.validity;
+    if validity.value.not_after <= issuer.not_after() {
+        return None;
+    }
+    let remaining = Ttl::from_seconds(issuer.not_after().as_seconds() - now.as_seconds());
+    let field = if validity.value.explicit { "notAfter" } else { "ttl" };
+    let suggestion = remaining.filter(|_| !validity.value.explicit).map(|ttl| Suggestion {
+        action: SuggestedAction::Set,
+        field: field.to_owned(),
+        value: Some(format!("{}s", ttl.as_seconds())),
+        text: format!("Set {field} to {} seconds, what is left of the issuing CA's life", ttl.as_seconds()),
+    });
+    Some(Violation {
+        rule: "issuer.validity".to_owned(),
+        field: field.to_owned(),
+        value: validity.value.not_after.to_string(),
+        source: Some(validity.source),
+        allowed: format!(
+            "at most until {}, when the issuing CA's certificate ends; ask for less, renew the CA, or set clampToIssuer on the profile",
+            issuer.not_after()
+        ),
+        suggestion,
+    })
 }

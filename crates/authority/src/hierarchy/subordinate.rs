@@ -144,7 +144,7 @@ fn request_row(call: &Call, certificate: &Certificate, csr: &CertificationReques
         common_name: csr.subject().first(AttributeType::CommonName).map(str::to_owned),
         alt_names: None,
         document: serde_json::json!({ "key": "csr", "route": "sign-intermediate", "verdict": "issued" }).to_string(),
-        csr: Some(csr.der().to_vec()),
+        csr: (!csr.has_challenge_password()).then(|| csr.der().to_vec()),
         error_message: None,
         pending_message: None,
         metadata: Vec::new(),

@@ -1,9 +1,11 @@
 //! Decide: the template's rules over the enrolment. The only maker of an [`ApprovedRequest`].
 
-use chancery_model::Violation;
 use chancery_model::enrollment::Enrollment;
+use chancery_model::error::Suggestion;
+use chancery_model::time::Ttl;
+use chancery_model::{Timestamp, Violation};
 
-use crate::enrollment::standing_violations;
+use crate::enrollment::{nameless_violation, standing_violations};
 use crate::hierarchy::Issuer;
 use crate::template::{Detail, RuleCheck, Template, Verdict};
 
@@ -22,24 +24,61 @@ pub(crate) struct RefusedRequest {
     pub violations: Vec<Violation>,
 }
 
+/// What a request is judged by.
+#[derive(Clone, Copy)]
+pub(super) struct Bench<'a> {
+    pub rules: &'a Template,
+    pub issuer: Option<&'a Issuer>,
+    pub now: Timestamp,
+}
+
 /// The one evaluation, for real requests and for explain: the template's rules, then what no template can permit.
-pub(super) fn judge(rules: &Template, issuer: Option<&Issuer>, enrollment: &Enrollment, detail: Detail) -> Verdict {
-    let mut verdict = rules.evaluate(enrollment, detail);
-    let standing = standing_violations(enrollment, issuer);
+pub(super) fn judge(bench: Bench<'_>, enrollment: &Enrollment, detail: Detail) -> Verdict {
+    let mut verdict = bench.rules.evaluate(enrollment, detail);
+    let mut standing = standing_violations(enrollment, bench.issuer, bench.now);
+    // Where a rule already asks for a name, mending that mends this too.
+    if standing.is_empty() && verdict.is_approved() {
+        standing.extend(nameless_violation(enrollment));
+    }
     if !standing.is_empty() {
-        // Suggestions promise that applying all of them passes; with a rule that no edit is known for, none can.
-        verdict.checks.iter_mut().for_each(|check| check.suggestion = None);
-        verdict.checks.extend(standing.into_iter().map(broken));
+        let known = mend(&mut verdict, &standing, bench.rules);
+        verdict.checks.extend(standing.into_iter().map(|it| broken(Violation { suggestion: known.clone(), ..it })));
+    } else if verdict.is_approved() {
+        // Only then: a rule that asks for a name says it better, and with a suggestion.
+        verdict.checks.extend(nameless_violation(enrollment).map(broken));
     }
     verdict
 }
 
-pub(super) fn decide(
-    rules: &Template,
-    issuer: Option<&Issuer>,
-    enrollment: Enrollment,
-) -> Result<ApprovedRequest, Box<RefusedRequest>> {
-    let verdict = judge(rules, issuer, &enrollment, Detail::Violations);
+/// Suggestions promise that applying all of them passes. Only a life beyond the issuer's has a known mend: the same
+/// shorter ttl on every violation about it. With any other standing violation nothing is suggested at all.
+fn mend(verdict: &mut Verdict, standing: &[Violation], rules: &Template) -> Option<Suggestion> {
+    let too_long = standing.iter().find(|it| it.rule == "issuer.validity").and_then(|it| it.suggestion.clone());
+    let alone = standing.len() == 1;
+    let template_allows = too_long.as_ref().and_then(|it| it.value.as_deref()).and_then(|text| Ttl::parse(text).ok());
+    let fits = template_allows
+        .filter(|ttl| rules.validity_min().is_none_or(|least| *ttl >= least))
+        .map(|ttl| rules.validity_max().map_or(ttl, |most| ttl.min(most)));
+    let (true, Some(suggestion), Some(ttl)) = (alone, too_long, fits) else {
+        verdict.checks.iter_mut().for_each(|check| check.suggestion = None);
+        return None;
+    };
+    let text = format!("Set ttl to {} seconds, which the issuing CA and the template both permit", ttl.as_seconds());
+    let suggestion = Suggestion { value: Some(format!("{}s", ttl.as_seconds())), text, ..suggestion };
+    // Where the template's other violations have no mend, a single one of ours must not promise a pass.
+    let others_mendable = verdict.checks.iter().all(|check| check.passed || check.suggestion.is_some());
+    if !others_mendable {
+        verdict.checks.iter_mut().for_each(|check| check.suggestion = None);
+        return None;
+    }
+    for check in verdict.checks.iter_mut().filter(|check| !check.passed && check.field == "ttl") {
+        check.suggestion = Some(suggestion.clone());
+    }
+    Some(suggestion)
+}
+
+pub(super) fn decide(bench: Bench<'_>, enrollment: Enrollment) -> Result<ApprovedRequest, Box<RefusedRequest>> {
+    let verdict = judge(bench, &enrollment, Detail::Violations);
     if verdict.is_approved() {
         Ok(ApprovedRequest(enrollment))
     } else {

@@ -3,7 +3,7 @@
 use chancery_model::audit::AuditEvent;
 use chancery_model::enrollment::{Enrollment, KeySource};
 use chancery_model::permission::Permission;
-use chancery_model::{ProfileId, TemplateId, Violation, Warning};
+use chancery_model::{ProfileId, TemplateId, Timestamp, Violation, Warning};
 use chancery_store::Write;
 
 use super::{Ground, decide, parse_csr};
@@ -29,7 +29,7 @@ impl Authority {
         call.requester.require(Permission::CertificateIssue)?;
         let ground = self.ground(call, request.target).await?;
         let explanation = match self.resolve_dry(call, &ground, request) {
-            Ok(enrollment) => evaluated(&ground, &enrollment),
+            Ok(enrollment) => evaluated(&ground, &enrollment, self.now()),
             // A strict profile refuses a CSR that contradicts its attributes before anything else is judged.
             Err(Error::Refused(violations)) => refused(&ground, violations),
             Err(error) => return Err(error),
@@ -56,8 +56,8 @@ impl Authority {
     }
 }
 
-fn evaluated(ground: &Ground, enrollment: &Enrollment) -> Explanation {
-    let verdict = decide::judge(&ground.template.rules, ground.issuer.as_deref(), enrollment, Detail::Everything);
+fn evaluated(ground: &Ground, enrollment: &Enrollment, now: Timestamp) -> Explanation {
+    let verdict = decide::judge(ground.bench(now), enrollment, Detail::Everything);
     Explanation {
         approved: verdict.is_approved(),
         fields: field_reports(enrollment),

@@ -29,7 +29,7 @@ use chancery_model::certificate::Certificate;
 use chancery_model::enrollment::{Enrollment, KeySource, Source};
 use chancery_model::permission::Permission;
 use chancery_model::profile::ProfileSettings;
-use chancery_model::{ProfileId, RequestId, Warning};
+use chancery_model::{ProfileId, RequestId, Timestamp, Warning};
 use chancery_pkix::{CertificationRequest, CsrError};
 use chancery_store::Conflict;
 use chancery_store::StoreError;
@@ -80,6 +80,10 @@ impl Ground {
         self.profile.as_ref().map_or(&self.direct, |it| &it.profile.settings)
     }
 
+    fn bench(&self, now: Timestamp) -> decide::Bench<'_> {
+        decide::Bench { rules: &self.template.rules, issuer: self.issuer.as_deref(), now }
+    }
+
     pub fn profile_id(&self) -> Option<ProfileId> {
         self.profile.as_ref().map(|it| it.profile.id)
     }
@@ -116,9 +120,8 @@ impl Authority {
     /// The path from the resolved request on. Every way of issuing ends here.
     pub(crate) async fn walk(&self, call: &Call, walk: Walk<'_>) -> Result<Issued, Error> {
         let Walk { ground, enrollment, event, predecessor } = walk;
-        let decided = self
-            .stages()
-            .time(Stage::Decide, || decide::decide(&ground.template.rules, ground.issuer.as_deref(), enrollment));
+        let bench = ground.bench(self.now());
+        let decided = self.stages().time(Stage::Decide, || decide::decide(bench, enrollment));
         let approved = match decided {
             Ok(approved) => approved,
             Err(refused) => {

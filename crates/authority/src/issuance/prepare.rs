@@ -68,7 +68,8 @@ fn extensions(enrollment: &Enrollment, ground: &Ground, key: &SubjectKey, reposi
         extended_key_usages: extended_key_usages(enrollment),
         subject_alt_names: enrollment.sans.iter().map(|it| it.value.clone()).collect(),
         subject_key_id: key.public().key_id().to_vec(),
-        authority_key_id: issuer.map(|it| it.key_id().to_vec()),
+        // A self-signed certificate that is no CA needs it too (RFC 5280 §4.2.1.1): its own key identifier.
+        authority_key_id: Some(issuer.map_or_else(|| key.public().key_id().to_vec(), |it| it.key_id().to_vec())),
         name_constraints: None,
         ca_issuers: issuer.and_then(|it| it.ca_issuers_url(repository_url)).into_iter().collect(),
         ocsp: Vec::new(),

@@ -130,6 +130,11 @@ impl Template {
         self.validity_max
     }
 
+    #[must_use]
+    pub const fn validity_min(&self) -> Option<Ttl> {
+        self.validity_min
+    }
+
     /// Whether only CA certificates pass.
     #[must_use]
     pub fn requires_ca(&self) -> bool {
