@@ -109,8 +109,10 @@ pub struct RequestedValidity {
     pub not_after: Timestamp,
     /// What the template's maximum is compared with and what renewals repeat.
     pub ttl: Ttl,
-    /// The caller named the dates, so they are used exactly; otherwise the start is back-dated.
+    /// The caller named the start, so it is used exactly; otherwise it is back-dated.
     pub explicit: bool,
+    /// The caller named a start or an end in place of a ttl, so a change is about dates too.
+    pub dated: bool,
 }
 
 /// Whose key the certificate will certify.

@@ -70,6 +70,7 @@ fn counted(now: Timestamp, ttl: Ttl) -> RequestedValidity {
         not_after: now.plus_seconds(ttl.as_seconds() - 1),
         ttl,
         explicit: false,
+        dated: false,
     }
 }
 
@@ -107,7 +108,7 @@ fn explicit(
         None => counted(now, ttl).not_before,
     };
     Ok(Sourced::new(
-        RequestedValidity { not_before, not_after: end, ttl, explicit: named_start.is_some() },
+        RequestedValidity { not_before, not_after: end, ttl, explicit: named_start.is_some(), dated: true },
         around.source,
     ))
 }
@@ -167,8 +168,8 @@ pub(super) fn issuer_violation(enrollment: &Enrollment, issuer: &Issuer, now: Ti
         return None;
     }
     let remaining = Ttl::from_seconds(issuer.not_after().as_seconds() - now.as_seconds());
-    let field = if validity.value.explicit { "notAfter" } else { "ttl" };
-    let suggestion = remaining.filter(|_| !validity.value.explicit).map(|ttl| Suggestion {
+    let field = if validity.value.dated { "notAfter" } else { "ttl" };
+    let suggestion = remaining.filter(|_| !validity.value.dated).map(|ttl| Suggestion {
         action: SuggestedAction::Set,
         field: field.to_owned(),
         value: Some(format!("{}s", ttl.as_seconds())),

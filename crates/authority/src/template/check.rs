@@ -104,7 +104,7 @@ impl Check {
             (Rule::ExtendedKeyUsage(_), _) => "extendedKeyUsages".to_owned(),
             (Rule::KeyAlgorithm, _) => "keyAlgorithm".to_owned(),
             (Rule::Signature, _) => "signatureAlgorithm".to_owned(),
-            (Rule::ValidityMax | Rule::ValidityMin, _) if enrollment.validity.value.explicit => "notAfter".to_owned(),
+            (Rule::ValidityMax | Rule::ValidityMin, _) if enrollment.validity.value.dated => "notAfter".to_owned(),
             (Rule::ValidityMax | Rule::ValidityMin, _) => "ttl".to_owned(),
             (Rule::IsCa, _) => "basicConstraints.isCA".to_owned(),
             (Rule::PathLength, _) => "basicConstraints.pathLength".to_owned(),

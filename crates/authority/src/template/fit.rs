@@ -180,6 +180,7 @@ fn validity_of(
         not_after: start.plus_seconds(ttl.as_seconds() - 1),
         ttl,
         explicit: false,
+        dated: false,
     };
     Ok(Sourced::new(value, source))
 }

@@ -390,9 +390,9 @@ impl Planner<'_> {
             // The issuer's end cut it short; asking for more changes nothing.
             return None;
         }
-        // Both ends are inclusive (RFC 5280 §4.1.2.5).
-        let end = value.not_before.plus_seconds(ttl.as_seconds() - 1);
-        Some(if value.explicit { Edit::SetEnd(end, ttl) } else { Edit::SetTtl(ttl) })
+        // From the start that the ttl counts from, which is later than a back-dated one.
+        let end = value.not_after.plus_seconds(ttl.as_seconds() - value.ttl.as_seconds());
+        Some(if value.dated { Edit::SetEnd(end, ttl) } else { Edit::SetTtl(ttl) })
     }
 }
 

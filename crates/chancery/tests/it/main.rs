@@ -1,10 +1,26 @@
 //! The whole program, as its users meet it: the binary in a process of its own, on a directory of its own.
 
-#![expect(clippy::panic, clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on has failed"
+)]
 
 mod cli;
+mod compat;
 mod crash;
+mod custody;
 mod documents;
+mod explain;
+mod hierarchy;
+mod openssl;
+mod postgres;
 mod program;
 mod quickstart;
+mod random;
+mod refusals;
+mod renewal;
+mod reread;
 mod strangers;

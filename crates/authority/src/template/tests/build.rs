@@ -63,6 +63,7 @@ pub fn empty() -> Enrollment {
             not_after: start.plus_seconds(ttl.as_seconds() - 1),
             ttl,
             explicit: false,
+            dated: false,
         }),
         key: KeySource::Generate,
         csr: None,

@@ -270,6 +270,7 @@ fn validity_is_measured_by_the_granted_ttl() {
     mends(rules.clone(), &with_ttl(request(Some("a"), &[]), "1h"));
     let mut explicit = with_ttl(request(Some("a"), &[]), "91d");
     explicit.validity.value.explicit = true;
+    explicit.validity.value.dated = true;
     check(rules.clone(), &explicit, &["validity.max notAfter 91 days"]);
     mends(rules, &explicit);
 }

@@ -154,6 +154,7 @@ fn requests() -> impl Strategy<Value = Enrollment> {
         validity.ttl = Ttl::parse(ttl).unwrap();
         validity.not_after = validity.not_before.plus_seconds(validity.ttl.as_seconds() - 1);
         validity.explicit = explicit;
+        validity.dated = explicit;
         enrollment
     })
 }
