@@ -169,17 +169,27 @@ impl Authority {
     }
 
     /// Commits and forgets what the write may have made stale. Returns after the write is durable.
+    ///
+    /// A caller that hangs up cancels what it waits for. A change of configuration is therefore seen through in a task of
+    /// its own: committed but not forgotten here, it would leave the old rules in force.
     pub(crate) async fn commit(&self, write: Write) -> Result<(), Error> {
         let configuration = write.changes.iter().any(Change::is_configuration);
         let access = write.changes.iter().any(Change::is_access);
-        self.0.store.commit(write).await?;
-        if configuration {
-            self.0.cache.clear();
+        if !configuration && !access {
+            return Ok(self.0.store.commit(write).await?);
         }
-        if access {
-            self.0.access.clear();
-        }
-        Ok(())
+        let authority = self.clone();
+        let commit = tokio::spawn(async move {
+            let committed = authority.0.store.commit(write).await;
+            if configuration {
+                authority.0.cache.clear();
+            }
+            if access {
+                authority.0.access.clear();
+            }
+            committed
+        });
+        Ok(commit.await.map_err(Error::internal)??)
     }
 
     /// A record of the server's own doing.

@@ -12,6 +12,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::task::Poll;
 
 use chancery_authority::enrollment::{Attributes, Field, IssueRequest, Target};
 use chancery_authority::hierarchy::NewCa;
@@ -109,8 +110,12 @@ fn named(common_name: &str) -> Attributes {
 }
 
 fn dns_names(patterns: &[&str]) -> Field<Vec<SanRule>> {
+    Field::Value(dns_rules(patterns))
+}
+
+fn dns_rules(patterns: &[&str]) -> Vec<SanRule> {
     let allowed = Some(Patterns::Flat(patterns.iter().map(|&it| it.to_owned()).collect()));
-    Field::Value(vec![SanRule { kind: GeneralNameKind::DnsName, lists: RuleLists { allowed, ..RuleLists::default() } }])
+    vec![SanRule { kind: GeneralNameKind::DnsName, lists: RuleLists { allowed, ..RuleLists::default() } }]
 }
 
 fn a_month() -> ProfileDefaults {
@@ -227,6 +232,40 @@ async fn a_tightened_template_counts_at_once_and_its_suggestions_lead_to_a_certi
     // A new name of the profile is possible although its default outlives the template by now.
     let patch = ProfilePatch { description: Field::Value("web servers".to_owned()), ..ProfilePatch::default() };
     world.authority.update_profile(&world.call, profile.id, patch).await.unwrap();
+}
+
+/// Polls a call a few times and then hangs up, as a client does that goes away in the middle.
+async fn hung_up_after<T>(polls: usize, call: impl Future<Output = T>) {
+    let mut call = std::pin::pin!(call);
+    let mut seen = 0;
+    std::future::poll_fn(|context| {
+        seen += 1;
+        if call.as_mut().poll(context).is_ready() || seen == polls { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_tightened_template_counts_even_when_its_author_hung_up() {
+    let world = World::start().await;
+    let issuer = ProfileIssuer::Ca(world.root().await.id);
+    let web = world.template(TemplateRulesPatch::default()).await.unwrap();
+    let profile = world.profile(issuer, web.id, a_month()).await.unwrap();
+    let mut stored = 0;
+    for polls in 1..=12 {
+        let name = format!("*.round{polls}.example");
+        let rules = TemplateRulesPatch { sans: dns_names(&[&name]), ..TemplateRulesPatch::default() };
+        let patch = TemplatePatch { rules, ..TemplatePatch::default() };
+        hung_up_after(polls, world.authority.update_template(&world.call, web.id, patch)).await;
+        // The writer works in order: once this refusal is recorded, an update that was queued before it is stored.
+        let _ = world.issue(profile.id, named("elsewhere.example")).await;
+        let record = world.authority.reader().template(world.call.project_id(), web.id).await.unwrap().unwrap();
+        if record.rules.sans == Some(dns_rules(&[&name])) {
+            stored += 1;
+            world.issue(profile.id, named(&format!("app.round{polls}.example"))).await.unwrap();
+        }
+    }
+    assert!(stored > 0, "no update was ever stored, so nothing was tested");
 }
 
 #[tokio::test]
