@@ -240,8 +240,9 @@ fn check_is_ca(certificate: &Certificate, place: usize, now: Timestamp) -> Resul
     if !extensions.key_usages.is_empty() && !extensions.key_usages.contains(KeyUsage::KeyCertSign) {
         return Err("its key usage does not include keyCertSign".to_owned());
     }
-    if basic.path_length.is_some_and(|length| place > 0 && usize::from(length) < place - 1) {
-        return Err(format!("its path length permits fewer than the {} CAs below it", place));
+    // RFC 5280 §4.2.1.9: the CA at `place` has that many CAs below it.
+    if basic.path_length.is_some_and(|length| usize::from(length) < place) {
+        return Err(format!("its path length permits fewer than the {place} CAs below it"));
     }
     let validity = certificate.validity();
     if validity.not_after < now.as_seconds() || validity.not_before > now.as_seconds() {
