@@ -27,6 +27,9 @@ pub enum Error {
     /// The template's rules (or the issuer's name constraints) refuse the request; all violations are listed.
     #[error("refused: {}", join(.0))]
     Refused(Vec<Violation>),
+    /// The same about the copy of a certificate that was to be renewed.
+    #[error("renewal refused: {}", join(.0))]
+    RenewalRefused(Vec<Violation>),
     /// Too many failures; try again after so many seconds.
     #[error("rate limited for {retry_after_seconds} s")]
     RateLimited { retry_after_seconds: u64 },
@@ -69,7 +72,7 @@ impl Error {
             Self::PermissionDenied(_) | Self::Forbidden { .. } => ErrorKind::Forbidden,
             Self::NotFound { .. } => ErrorKind::NotFound,
             Self::Conflict { .. } => ErrorKind::Conflict,
-            Self::Refused(_) => ErrorKind::Refused,
+            Self::Refused(_) | Self::RenewalRefused(_) => ErrorKind::Refused,
             Self::RateLimited { .. } => ErrorKind::RateLimited,
             Self::Unavailable(_) => ErrorKind::Unavailable,
             Self::Internal(_) => ErrorKind::Internal,
@@ -90,7 +93,7 @@ impl Error {
             Self::InvalidToken(_) => "auth.token",
             Self::PermissionDenied(_) => "auth.permission",
             Self::NotFound { .. } => "not_found",
-            Self::Refused(_) => "template.refused",
+            Self::Refused(_) | Self::RenewalRefused(_) => "template.refused",
             Self::RateLimited { .. } => "rate_limited",
             Self::Unavailable(_) => "unavailable",
             Self::Internal(_) => "internal",
@@ -116,6 +119,7 @@ impl Error {
             Self::Forbidden { message, .. } | Self::Conflict { message, .. } => message.clone(),
             Self::NotFound { what, id } => format!("{what} with ID '{id}' not found"),
             Self::Refused(violations) => join(violations),
+            Self::RenewalRefused(violations) => format!("Certificate renewal failed. Errors: {}", join(violations)),
             Self::RateLimited { retry_after_seconds } => {
                 format!("Too many attempts. Try again in {retry_after_seconds} seconds")
             }
@@ -136,7 +140,7 @@ impl Error {
     #[must_use]
     pub fn violations(&self) -> &[Violation] {
         match self {
-            Self::Refused(violations) => violations,
+            Self::Refused(violations) | Self::RenewalRefused(violations) => violations,
             _ => &[],
         }
     }

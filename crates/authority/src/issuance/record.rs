@@ -167,10 +167,15 @@ impl Authority {
     ) -> Error {
         let now = self.now();
         let RefusedRequest { enrollment, violations } = refused;
-        let error = Error::Refused(violations);
-        let (event, object) = match predecessor {
-            None => (AuditEvent::CertificateRefused, enrollment.profile_id.map(|id| ("profile", id.as_uuid()))),
-            Some(old) => (AuditEvent::CertificateRenewalRefused, Some(("certificate", old.id.as_uuid()))),
+        let (error, event, object) = match predecessor {
+            None => {
+                let object = enrollment.profile_id.map(|id| ("profile", id.as_uuid()));
+                (Error::Refused(violations), AuditEvent::CertificateRefused, object)
+            }
+            Some(old) => {
+                let object = Some(("certificate", old.id.as_uuid()));
+                (Error::RenewalRefused(violations), AuditEvent::CertificateRenewalRefused, object)
+            }
         };
         let text = document(&enrollment, error.violations());
         let details = serde_json::from_str(&text).unwrap_or_default();
@@ -178,8 +183,8 @@ impl Authority {
         audit.outcome = chancery_model::audit::Outcome::Denied;
         let mut write = Write::default();
         if let Some(old) = predecessor {
-            let message = format!("Certificate renewal failed. Errors: {}", error.public_message());
-            write = write.with(Change::SetRenewalError { id: old.id, error: Some(message), at: now });
+            let message = Some(error.public_message());
+            write = write.with(Change::SetRenewalError { id: old.id, error: message, at: now });
         }
         match self.commit(write.audited(audit)).await {
             Ok(()) => error,
