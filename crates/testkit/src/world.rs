@@ -153,6 +153,12 @@ impl World {
         &self.auditor
     }
 
+    /// A new session for the administrator: a person's session ends within days of the moving clock.
+    pub async fn log_in_administrator(&mut self) {
+        let session = self.anonymous.login_user(ADMIN_EMAIL, ADMIN_PASSWORD).await;
+        self.admin = Session(must("the administrator's log-in", session));
+    }
+
     /// A further machine identity with a role: `admin`, `operator` or `auditor`.
     pub async fn identity(&self, name: &str, role: &str) -> Session {
         self.admin.new_identity(name, role).await
@@ -222,6 +228,31 @@ impl World {
     pub async fn stop(mut self) {
         if let Some(server) = self.server.take() {
             server.stop().await;
+        }
+    }
+
+    /// A second node on this world's PostgreSQL database: its own server and data directory, the same clock, the same
+    /// sessions.
+    pub async fn another_node(&self, name: &str) -> Self {
+        let data = must("a temporary directory", tempfile::tempdir());
+        let mut settings = self.settings.clone();
+        settings.insert("CHANCERY_NODE".to_owned(), name.to_owned());
+        settings.insert("CHANCERY_DATA_DIR".to_owned(), data.path().join("data").display().to_string());
+        // Two nodes with one seed would draw the same ids and serial numbers.
+        let seed = self.seed + 1_000;
+        let server = start_server(&settings, &self.clock, seed).await;
+        let anonymous = Session(must("a client", Client::new(&server.url(), None)));
+        let there = |session: &Session| Session(anonymous.with_token(session.token().unwrap_or_default()));
+        Self {
+            clock: Arc::clone(&self.clock),
+            settings,
+            seed,
+            server: Some(server),
+            data,
+            admin: there(&self.admin),
+            operator: there(&self.operator),
+            auditor: there(&self.auditor),
+            anonymous,
         }
     }
 
@@ -372,7 +403,9 @@ impl Session {
         let name = unique(name);
         let made = self.ok(Method::POST, "/api/v1/identities", Some(&json!({"name": name, "role": role}))).await;
         let path = format!("/api/v1/auth/universal-auth/identities/{}", text(&made, "/identity/id"));
-        let login = self.ok(Method::POST, &path, Some(&json!({}))).await;
+        // Tests move the clock by months; a session must not end meanwhile.
+        let lasting = json!({"accessTokenTTL": 315_360_000, "accessTokenMaxTTL": 315_360_000});
+        let login = self.ok(Method::POST, &path, Some(&lasting)).await;
         let secret = self.ok(Method::POST, &format!("{path}/client-secrets"), Some(&json!({}))).await;
         let client_id = text(&login, "/identityUniversalAuth/clientId");
         Self(must("a log-in", self.0.login(&client_id, &text(&secret, "/clientSecret")).await))
