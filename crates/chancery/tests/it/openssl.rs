@@ -1,0 +1,121 @@
+//! A CA that lives elsewhere: keys, CSRs and certificates made by the `openssl` program, with dates of the test's choice.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+use chancery_testkit::judge;
+use tempfile::TempDir;
+
+const CONFIGURATION: &str = "
+[ca]
+default_ca = here
+[here]
+dir = .
+database = index.txt
+new_certs_dir = .
+certificate = certificate.pem
+private_key = key.pem
+rand_serial = yes
+default_md = sha256
+policy = any
+preserve = yes
+unique_subject = no
+email_in_dn = no
+copy_extensions = none
+[any]
+countryName = optional
+organizationName = optional
+commonName = optional
+[root]
+basicConstraints = critical,CA:true
+keyUsage = critical,keyCertSign,cRLSign
+subjectKeyIdentifier = hash
+[ca_below]
+basicConstraints = critical,CA:true,pathlen:1
+keyUsage = critical,digitalSignature,keyCertSign,cRLSign
+subjectKeyIdentifier = hash
+authorityKeyIdentifier = keyid:always
+[lowest]
+basicConstraints = critical,CA:true,pathlen:0
+keyUsage = critical,keyCertSign,cRLSign
+subjectKeyIdentifier = hash
+authorityKeyIdentifier = keyid:always
+[constrained]
+basicConstraints = critical,CA:true,pathlen:0
+keyUsage = critical,digitalSignature,keyCertSign,cRLSign
+subjectKeyIdentifier = hash
+authorityKeyIdentifier = keyid:always
+nameConstraints = critical,permitted;DNS:acme.test
+[no_sign]
+basicConstraints = critical,CA:true
+keyUsage = critical,digitalSignature
+subjectKeyIdentifier = hash
+authorityKeyIdentifier = keyid:always
+[leaf]
+basicConstraints = critical,CA:false
+keyUsage = critical,digitalSignature
+subjectKeyIdentifier = hash
+authorityKeyIdentifier = keyid:always
+";
+
+/// A folder with a P-256 key, a CSR, and once installed a certificate.
+pub struct OpensslCa(TempDir);
+
+impl OpensslCa {
+    /// A key and a CSR for this subject, in OpenSSL's form (`/O=Acme/CN=Root`).
+    pub fn new(subject: &str) -> Self {
+        let made = Self(tempfile::tempdir().unwrap());
+        fs::write(made.file("openssl.cnf"), CONFIGURATION).unwrap();
+        fs::write(made.file("index.txt"), "").unwrap();
+        made.run(&["ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", "key.pem"]);
+        made.run(&["req", "-new", "-key", "key.pem", "-subj", subject, "-out", "csr.pem"]);
+        made
+    }
+
+    /// The same with a certificate of its own, valid from 2026 to 2036.
+    pub fn root(subject: &str) -> Self {
+        let made = Self::new(subject);
+        let certificate = made.sign(&made.csr(), "root", "20260101000000Z", "20360101000000Z", &["-selfsign"]);
+        made.install(&certificate);
+        made
+    }
+
+    pub fn csr(&self) -> String {
+        fs::read_to_string(self.file("csr.pem")).unwrap()
+    }
+
+    /// PEM of the installed certificate.
+    pub fn certificate(&self) -> String {
+        fs::read_to_string(self.file("certificate.pem")).unwrap()
+    }
+
+    pub fn install(&self, certificate: &str) {
+        fs::write(self.file("certificate.pem"), certificate).unwrap();
+    }
+
+    /// A certificate for the CSR, with the extensions of this section; `ca` stands for a CA with path length 1.
+    pub fn sign(&self, csr: &str, section: &str, start: &str, end: &str, further: &[&str]) -> String {
+        let section = if section == "ca" { "ca_below" } else { section };
+        fs::write(self.file("in.pem"), csr).unwrap();
+        let mut arguments =
+            vec!["ca", "-batch", "-notext", "-config", "openssl.cnf", "-in", "in.pem", "-out", "out.pem"];
+        arguments.extend(["-extensions", section, "-startdate", start, "-enddate", end]);
+        arguments.extend(further);
+        self.run(&arguments);
+        let made = fs::read(self.file("out.pem")).unwrap();
+        judge::openssl_reads(&["x509"], &made)
+    }
+
+    fn run(&self, arguments: &[&str]) {
+        let output = Command::new("openssl").args(arguments).current_dir(self.0.path()).output();
+        let output = output.unwrap_or_else(|error| {
+            panic!("openssl does not start: {error}; install it with `apt-get install openssl`")
+        });
+        assert!(output.status.success(), "openssl {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+}
