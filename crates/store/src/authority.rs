@@ -85,14 +85,16 @@ pub(crate) fn insert_certificate(effects: &mut Effects, it: CaCertificate) -> Re
     effects.push(
         Statement::new(
             "INSERT INTO serial_number (serial, issuer) SELECT $1, $2 WHERE NOT EXISTS (SELECT 1 FROM serial_number s \
-             JOIN certificate c ON c.n = s.n WHERE s.serial = $1 AND s.issuer = $2 AND c.der = $3)",
-            params![serial, issuer, it.der.clone()],
+             JOIN certificate c ON c.n = s.n WHERE s.serial = $1 AND s.issuer = $2 AND c.der = $3 \
+             AND c.project = (SELECT number FROM project WHERE id = $4))",
+            params![serial, issuer, it.der.clone(), it.project_id],
         )
         .bulk(
             "INSERT INTO serial_number (serial, issuer) SELECT r.serial, r.issuer \
-             FROM unnest($1::bytea[], $2::bytea[], $3::bytea[]) AS r (serial, issuer, der) WHERE NOT EXISTS (SELECT 1 \
+             FROM unnest($1::bytea[], $2::bytea[], $3::bytea[], $4::bytea[]) AS r (serial, issuer, der, project_id) WHERE NOT EXISTS (SELECT 1 \
              FROM serial_number s JOIN certificate c ON c.n = s.n \
-             WHERE s.serial = r.serial AND s.issuer = r.issuer AND c.der = r.der)",
+             WHERE s.serial = r.serial AND s.issuer = r.issuer AND c.der = r.der \
+             AND c.project = (SELECT number FROM project WHERE id = r.project_id))",
         ),
     );
     effects.configure(Statement::new(

@@ -293,7 +293,13 @@ const SELECT: &str = "SELECT c.n, c.id, c.request_id, c.profile_id, c.template_i
 
 /// Adds "in this project", kept away from the indexes that start with the project: the condition before it finds the rows.
 fn in_project(sql: &mut Sql, project: ProjectId) {
-    sql.push(" AND c.project > 0 AND +c.project = (SELECT number FROM project WHERE id = ");
+    sql.push(" AND c.project > 0 AND +");
+    of_project(sql, project);
+}
+
+/// Adds "in this project", which finds the rows.
+fn of_project(sql: &mut Sql, project: ProjectId) {
+    sql.push("c.project = (SELECT number FROM project WHERE id = ");
     sql.bind(project);
     sql.push(")");
 }
@@ -327,7 +333,8 @@ impl Reader {
     ) -> Result<Option<Certificate>, StoreError> {
         let Some(serial) = search::serial_of(serial_number) else { return Ok(None) };
         let mut sql = Sql::default();
-        sql.push("c.n IN (SELECT s.n FROM serial_number s WHERE s.serial = ");
+        of_project(&mut sql, project);
+        sql.push(" AND c.n IN (SELECT s.n FROM serial_number s WHERE s.serial = ");
         sql.bind(serial);
         sql.push(")");
         self.one_certificate(sql, project, " ORDER BY c.n DESC LIMIT 1").await

@@ -11,12 +11,13 @@ use chancery_model::Timestamp;
 const EPOCH: i64 = 1_577_836_800_000;
 const COUNTER_BITS: u32 = 16;
 const NODE_BITS: u32 = 6;
-const COUNTER_MAX: i64 = (1 << COUNTER_BITS) - 1;
+/// The lower half of the counters is for numbers made in order, the upper half for those made for a time that has passed.
+const COUNTER_MAX: i64 = (1 << (COUNTER_BITS - 1)) - 1;
 const NODES: i64 = 1 << NODE_BITS;
 /// Until the year 2089.
 const MILLIS_MAX: i64 = (1 << 41) - 1;
-/// How far a number's time may be ahead of the record's.
-const AHEAD_MAX: i64 = 3_600_000;
+/// How far a number's time may be ahead of the record's, in milliseconds.
+const AHEAD_MAX: i64 = 2_000;
 
 #[derive(Debug)]
 pub(crate) struct Numbering {
@@ -28,12 +29,14 @@ pub(crate) struct Numbering {
 struct Last {
     millis: i64,
     counter: i64,
+    /// Numbers made for a time that had passed.
+    past: i64,
 }
 
 impl Numbering {
     /// Goes on after `largest`, the largest number that the database holds.
     pub fn after(largest: i64, node: i64) -> Self {
-        let last = Last { millis: largest >> (COUNTER_BITS + NODE_BITS), counter: largest & COUNTER_MAX };
+        let last = Last { millis: largest >> (COUNTER_BITS + NODE_BITS), counter: largest & COUNTER_MAX, past: 0 };
         Self { node: node.rem_euclid(NODES), last: Mutex::new(last) }
     }
 
@@ -42,14 +45,14 @@ impl Numbering {
         let wanted = millis_of(created_at);
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         if wanted > last.millis {
-            *last = Last { millis: wanted, counter: 0 };
+            (last.millis, last.counter) = (wanted, 0);
         } else if last.millis - wanted > AHEAD_MAX {
-            // The clock went back, or a record carries an old time: keep its place in the lists, and keep counting so
-            // that the number differs from those given out then.
-            last.counter = (last.counter + 1) & COUNTER_MAX;
-            return self.compose(wanted, last.counter);
+            // The clock went back, or a record carries an old time: it gets its place in the lists, and a counter that
+            // was not given out then.
+            last.past = (last.past + 1) & COUNTER_MAX;
+            return self.compose(wanted, COUNTER_MAX + 1 + last.past);
         } else if last.counter == COUNTER_MAX {
-            *last = Last { millis: last.millis + 1, counter: 0 };
+            (last.millis, last.counter) = (last.millis + 1, 0);
         } else {
             last.counter += 1;
         }

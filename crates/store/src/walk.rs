@@ -102,25 +102,31 @@ impl Walk {
         Cursor::number(floor.first, if self.ascending { floor.second - 1 } else { floor.second + 1 })
     }
 
-    /// The page's rows. With candidates, two steps: their order is settled on narrow rows before wide ones are read.
+    /// The page's rows. With candidates, two steps: their order is settled on narrow rows before wide ones are read. The sign
+    /// keeps the order's index out of the first, which would walk all rows for the sake of some.
     fn page_sql(&self, condition: &Sql, limit: i64, offset: i64) -> Sql {
         let mut sql = Sql::default();
         sql.push(self.select);
+        let (table, alias) = (self.table, self.alias);
         if self.numbers.is_some() {
-            sql.push(&format!(
-                "{}.n IN (SELECT {}.n FROM {} {} WHERE ",
-                self.alias, self.alias, self.table, self.alias
-            ));
+            sql.push(&format!("{alias}.project = (SELECT number FROM project WHERE id = "));
+            sql.bind(self.project);
+            sql.push(&format!(") AND {alias}.n IN (SELECT {alias}.n FROM {table} {alias} WHERE "));
         }
         sql.append(condition);
-        sql.push(&self.order());
+        let order = self.order();
+        sql.push(&if self.numbers.is_some() {
+            order.replace(&format!("{alias}."), &format!("+{alias}."))
+        } else {
+            order.clone()
+        });
         sql.push(" LIMIT ");
         sql.bind(limit + 1);
         sql.push(" OFFSET ");
         sql.bind(offset);
         if self.numbers.is_some() {
             sql.push(")");
-            sql.push(&self.order());
+            sql.push(&order);
         }
         sql
     }

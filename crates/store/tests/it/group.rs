@@ -70,13 +70,19 @@ pub async fn ids(world: &World) -> BTreeSet<CertificateId> {
     ids
 }
 
+/// Servers move calls between threads.
+const fn can_move<T: Send>(call: T) -> T {
+    call
+}
+
 pub async fn many_writers_share_groups_and_all_are_kept(world: &mut World) {
     let before = world.store().statistics();
     let made: Vec<_> = (0..300).map(|index| world.certificate(&format!("h{index}"), &["shared.acme.com"])).collect();
     let answers = together(world, made.iter().map(|it| issued(world, it)).collect()).await;
     assert!(answers.iter().all(Result::is_ok), "{answers:?}");
+    can_move(world.store().commit(Write::default())).await.unwrap();
     let after = world.store().statistics();
-    assert_eq!(after.writes - before.writes, 300);
+    assert_eq!(after.writes - before.writes, 301);
     assert!(after.groups - before.groups < 100, "{} groups", after.groups - before.groups);
     assert!(after.busy_nanoseconds > before.busy_nanoseconds);
     assert_eq!(ids(world).await, made.iter().map(|it| it.id).collect());
