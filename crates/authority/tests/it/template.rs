@@ -235,14 +235,17 @@ async fn a_tightened_template_counts_at_once_and_its_suggestions_lead_to_a_certi
 }
 
 /// Polls a call a few times and then hangs up, as a client does that goes away in the middle.
-async fn hung_up_after<T>(polls: usize, call: impl Future<Output = T>) {
+///
+/// Says whether it was answered before that.
+async fn hung_up_after<T>(polls: usize, call: impl Future<Output = T>) -> bool {
     let mut call = std::pin::pin!(call);
     let mut seen = 0;
     std::future::poll_fn(|context| {
         seen += 1;
-        if call.as_mut().poll(context).is_ready() || seen == polls { Poll::Ready(()) } else { Poll::Pending }
+        let answered = call.as_mut().poll(context).is_ready();
+        if answered || seen == polls { Poll::Ready(answered) } else { Poll::Pending }
     })
-    .await;
+    .await
 }
 
 #[tokio::test]
@@ -251,21 +254,23 @@ async fn a_tightened_template_counts_even_when_its_author_hung_up() {
     let issuer = ProfileIssuer::Ca(world.root().await.id);
     let web = world.template(TemplateRulesPatch::default()).await.unwrap();
     let profile = world.profile(issuer, web.id, a_month()).await.unwrap();
-    let mut stored = 0;
+    let mut unanswered = 0;
     for polls in 1..=12 {
         let name = format!("*.round{polls}.example");
         let rules = TemplateRulesPatch { sans: dns_names(&[&name]), ..TemplateRulesPatch::default() };
         let patch = TemplatePatch { rules, ..TemplatePatch::default() };
-        hung_up_after(polls, world.authority.update_template(&world.call, web.id, patch)).await;
-        // The writer works in order: once this refusal is recorded, an update that was queued before it is stored.
+        let answered = hung_up_after(polls, world.authority.update_template(&world.call, web.id, patch)).await;
+
+        // The writer works in order: once this request is recorded, an update that was queued before it is stored.
         let _ = world.issue(profile.id, named("elsewhere.example")).await;
         let record = world.authority.reader().template(world.call.project_id(), web.id).await.unwrap().unwrap();
         if record.rules.sans == Some(dns_rules(&[&name])) {
-            stored += 1;
+            unanswered += usize::from(!answered);
+            assert_eq!(code(world.issue(profile.id, named("elsewhere.example")).await), "template.refused");
             world.issue(profile.id, named(&format!("app.round{polls}.example"))).await.unwrap();
         }
     }
-    assert!(stored > 0, "no update was ever stored, so nothing was tested");
+    assert!(unanswered > 0, "no update was stored without an answer, so nothing was tested");
 }
 
 #[tokio::test]
