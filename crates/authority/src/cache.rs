@@ -42,11 +42,14 @@ pub(crate) struct Cache {
 const ENTRIES_MAX: usize = 10_000;
 
 impl Cache {
+    /// All three at once: a load that saw the new generation must not find a template or issuer of the old one.
     pub fn clear(&self) {
+        let (mut profiles, mut templates, mut issuers) =
+            (write(&self.profiles), write(&self.templates), write(&self.issuers));
         self.generation.fetch_add(1, Ordering::SeqCst);
-        write(&self.profiles).clear();
-        write(&self.templates).clear();
-        write(&self.issuers).clear();
+        profiles.clear();
+        templates.clear();
+        issuers.clear();
     }
 
     fn keep<K: Eq + std::hash::Hash, V>(

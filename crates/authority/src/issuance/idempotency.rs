@@ -21,7 +21,7 @@ pub enum Begin {
 }
 
 /// How long a key is remembered.
-const KEPT_SECONDS: i64 = 24 * 3_600;
+pub(super) const KEPT_SECONDS: i64 = 24 * 3_600;
 
 impl Authority {
     pub async fn idempotent_begin(&self, call: &Call, body_hash: [u8; 32]) -> Result<Begin, Error> {

@@ -147,6 +147,10 @@ impl Authority {
                 Err(Error::Store(StoreError::Conflict(Conflict::Idempotency))) => {
                     return self.replay(call).await?.ok_or_else(|| Error::internal("idempotent request vanished"));
                 }
+                // Renewed by somebody else, or by this very call on its first try.
+                Err(error @ Error::Store(StoreError::Conflict(Conflict::AlreadyRenewed))) => {
+                    return self.replay(call).await?.ok_or(error);
+                }
                 Err(error) => return Err(error),
                 Ok(issued) => {
                     self.stages().count_issued();

@@ -1,6 +1,7 @@
 //! Replay: a retry with the same idempotency key finds the request that its first try recorded.
 
 use super::Issued;
+use super::idempotency::KEPT_SECONDS;
 use crate::Authority;
 use crate::call::Call;
 use crate::error::Error;
@@ -12,6 +13,13 @@ impl Authority {
         let Some(key) = call.idempotency else { return Ok(None) };
         let Some(request) = self.reader().request_by_idempotency(&key).await? else { return Ok(None) };
         let Some(id) = request.certificate_id else { return Ok(None) };
+        // By then nobody knows any more what was asked for under the key, and it stays taken.
+        if request.created_at < self.now().plus_seconds(-KEPT_SECONDS) {
+            return Err(Error::conflict(
+                "idempotency.old",
+                "This Idempotency-Key made a certificate more than 24 hours ago; use a fresh one",
+            ));
+        }
         let certificate = self.certificate_of(call, id).await?;
         let private_key = match certificate.key_id {
             Some(key)

@@ -45,6 +45,12 @@ impl Authority {
             return Ok(done);
         }
         let old = self.certificate_of(call, id).await?;
+        // The same call may have renewed it between the two reads.
+        if old.renewal.renewed_by.is_some()
+            && let Some(done) = self.replay(call).await?
+        {
+            return Ok(done);
+        }
         let Some(profile_id) = old.profile_id else {
             return Err(Error::forbidden(
                 "renewal.no_profile",
@@ -61,6 +67,10 @@ impl Authority {
         self.check_eligible_for_renewal(call, &old, profile_id).await?;
         let profile = self.profile_in_force(call.project_id(), profile_id).await?;
         check_source(&old, &profile, source)?;
+        // Who renews is the requester of the successor, and a requester may read its key: a reused one is the old key.
+        if source == RenewalKeySource::Reuse && old.key_id.is_some() && !self.may_read_key(&call.requester, &old) {
+            return Err(Error::PermissionDenied(Permission::CertificateReadPrivateKey));
+        }
         let ground = Ground::of_profile(profile);
         let enrollment = match self.renewal_enrollment(call, &ground, &old, source, request).await {
             Ok(enrollment) => enrollment,

@@ -1,4 +1,5 @@
 //! The core over a real store and real keys.
 
 mod access;
+mod renewal;
 mod template;
