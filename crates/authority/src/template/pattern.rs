@@ -93,6 +93,9 @@ pub(super) struct Pattern {
     /// Case-folded; what "the same text" means.
     folded: String,
     matcher: Matcher,
+    /// Written as a host for a common name: then a value that is no host, such as `evil.example /.acme.com`, is not
+    /// what the pattern describes, though the text fits.
+    hosts_only: bool,
 }
 
 enum Matcher {
@@ -137,7 +140,13 @@ impl Pattern {
             return Err(flaw("template.pattern_characters", "a pattern cannot hold control characters"));
         }
         let (folded, matcher) = matcher(place, written)?;
-        Ok(Self { written: written.to_owned(), folded, matcher })
+        let hosts_only = place == Place::Attribute(AttributeType::CommonName)
+            && match &matcher {
+                Matcher::Labels(_) => true,
+                Matcher::Glob(_) => folded.strip_prefix("*.").is_some_and(is_host),
+                _ => false,
+            };
+        Ok(Self { written: written.to_owned(), folded, matcher, hosts_only })
     }
 
     pub fn written(&self) -> &str {
@@ -171,14 +180,14 @@ impl Pattern {
             }
             Matcher::Glob(_) if value.wildcard => value.is_text(&self.folded),
             Matcher::Labels(_) if value.wildcard => false,
-            _ => self.matches_text(value),
+            _ => self.matches_text(value) && (!self.hosts_only || is_host(&value.text)),
         }
     }
 
     /// Whether the value is, or as a wildcard stands for, something the pattern describes.
     pub fn touches(&self, value: &Value<'_>) -> bool {
         if !value.wildcard {
-            return self.admits(value);
+            return self.matches_text(value);
         }
         let name = value.text.to_ascii_lowercase();
         match &self.matcher {
@@ -402,6 +411,19 @@ fn names_the_star(regex: &Regex, name: &str) -> bool {
     !regex.is_match(name.replace('*', "\u{1}").as_str())
 }
 
+/// Whether a text could be taken for the name of a host; underscores are in use, though not in SANs.
+fn is_host(text: &str) -> bool {
+    let is_plain = |label: &str| {
+        !label.is_empty()
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+            && !label.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("xn--"))
+            && label.bytes().all(|it| it.is_ascii_alphanumeric() || matches!(it, b'-' | b'_'))
+    };
+    // Nearly every name is plain, and then nothing is allocated.
+    text.split('.').all(is_plain) || GeneralName::parse(GeneralNameKind::DnsName, &text.replace('_', "x")).is_ok()
+}
+
 fn labels_match(labels: &[Glob], name: &str) -> bool {
     let mut parts = name.split('.');
     labels.iter().all(|label| parts.next().is_some_and(|part| !part.is_empty() && label.matches(part, true)))
@@ -491,6 +513,35 @@ mod tests {
         check("adm*.acme.com", "*.acme.com", true);
         check("regex:admin[0-9]", "*.acme.com", true);
         check("acme.com", "a.acme.com", false);
+    }
+
+    #[test]
+    fn a_host_pattern_admits_no_common_name_that_is_no_host() {
+        let common_name = AttributeType::CommonName;
+        for (pattern, value, admitted) in [
+            ("*.acme.com", "a.acme.com", true),
+            ("*.acme.com", "A_b.Acme.com", true),
+            ("*.acme.com", "bücher.acme.com", true),
+            ("*.acme.com", "evil.example/.acme.com", false),
+            ("*.acme.com", "evil.example .acme.com", false),
+            ("*.acme.com", "https://a.acme.com", false),
+            ("*.acme.com", "jo@a.acme.com", false),
+            ("*.acme.com", ".acme.com", false),
+            ("*.acme.com", "..acme.com", false),
+            ("*.acme.com", "-.acme.com", false),
+            ("*.acme.com", "xn--a.acme.com", false),
+            ("label:*.acme.com", "a b.acme.com", false),
+            ("label:*.acme.com", "ab.acme.com", true),
+            ("printer * of acme", "printer 5 of acme", true),
+            ("*", "any / thing", true),
+        ] {
+            let attribute = Attribute { kind: common_name, value: value.to_owned() };
+            let pattern = Pattern::compile(Place::Attribute(common_name), pattern).unwrap();
+            let value = Value::of_attribute(&attribute);
+            assert_eq!(pattern.admits(&value), admitted, "{} {}", pattern.written(), attribute.value);
+            // As a denied pattern it stays wide.
+            assert!(pattern.touches(&value), "{} {}", pattern.written(), attribute.value);
+        }
     }
 
     #[test]

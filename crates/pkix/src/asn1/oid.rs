@@ -55,6 +55,8 @@ oids! {
     ACCESS_OCSP = "1.3.6.1.5.5.7.48.1";
     ACCESS_CA_ISSUERS = "1.3.6.1.5.5.7.48.2";
     USER_PRINCIPAL_NAME = "1.3.6.1.4.1.311.20.2.3";
+    SRV_NAME = "1.3.6.1.5.5.7.8.7";
+    SMTP_UTF8_MAILBOX = "1.3.6.1.5.5.7.8.9";
 }
 
 /// Content octets to the dotted form's type. OIDs longer than the type holds (39 octets) are refused.

@@ -256,6 +256,14 @@ fn other_name(oid: ObjectIdentifier, value: &str) -> Result<GeneralName, NameErr
             "This object identifier is a user principal name; use a upn SAN",
         ));
     }
+    // Name constraints for mail addresses and DNS names bind these too (RFC 9598 §6, RFC 4985 §4), and email rules should.
+    if [oid::SMTP_UTF8_MAILBOX, oid::SRV_NAME].contains(&oid.as_bytes()) {
+        return Err(NameError::new(
+            "name.other_name",
+            "This object identifier is a mail address or a service name in another form, which is not supported; use an \
+             email or dns_name SAN",
+        ));
+    }
     check_text("other name", value)?;
     if value.chars().count() > OTHER_NAME_MAX {
         return Err(NameError::new("name.too_long", "The other name is longer than 1024 characters"));
@@ -325,6 +333,8 @@ mod tests {
         }
         check(GeneralNameKind::OtherName, "1.2.3;ia5:x", "name.other_name");
         check(GeneralNameKind::OtherName, "1.3.6.1.4.1.311.20.2.3;utf8:a@b", "name.other_name");
+        check(GeneralNameKind::OtherName, "1.3.6.1.5.5.7.8.9;utf8:ä@b", "name.other_name");
+        check(GeneralNameKind::OtherName, "1.3.6.1.5.5.7.8.7;utf8:_ldap.acme.com", "name.other_name");
         check(GeneralNameKind::OtherName, "1.2.3;utf8:", "name.empty");
         check(GeneralNameKind::OtherName, "x;utf8:y", "name.oid");
         check(GeneralNameKind::DirectoryName, "", "name.empty");
