@@ -147,12 +147,13 @@ fn finish(around: &Circumstances<'_>, mut enrollment: Enrollment) -> Result<Enro
     Ok(enrollment)
 }
 
-/// What no template can permit: a wildcard over a public suffix, a name outside the issuer's name constraints, a life
-/// beyond the issuer's.
+/// What no template can permit: a wildcard over a public suffix, a name outside the issuer's name constraints, a purpose
+/// that the issuer's chain does not serve, a life beyond the issuer's.
 pub(crate) fn standing_violations(enrollment: &Enrollment, issuer: Option<&Issuer>, now: Timestamp) -> Vec<Violation> {
     let mut violations = names::public_suffix_violations(enrollment);
     if let Some(issuer) = issuer {
         violations.extend(names::constraint_violations(issuer, enrollment));
+        violations.extend(usage::issuer_violations(issuer, enrollment));
         violations.extend(validity::issuer_violation(enrollment, issuer, now));
     }
     violations

@@ -1,10 +1,11 @@
 //! Key usages and extended key usages: who named them, and which of them the key can serve.
 
-use chancery_model::Warning;
 use chancery_model::enrollment::{Enrollment, Source, Sourced};
+use chancery_model::{Violation, Warning};
 use chancery_pkix::{ExtendedKeyUsage, KeyAlgorithm, KeyFamily, KeyUsage};
 
-use super::Circumstances;
+use super::{Circumstances, violation};
+use crate::hierarchy::Issuer;
 
 /// The asker's list, else the profile's, else what the template requires.
 pub(super) fn key_usages(
@@ -47,6 +48,25 @@ fn sourced<T: Copy + PartialEq>(values: &[T], source: Source) -> Vec<Sourced<T>>
         }
     }
     list
+}
+
+/// Purposes that relying parties would not accept under this issuer.
+pub(super) fn issuer_violations(issuer: &Issuer, enrollment: &Enrollment) -> Vec<Violation> {
+    let asked = enrollment.extended_key_usages.iter();
+    asked
+        .filter(|it| !issuer.permits_extended_key_usage(it.value))
+        .map(|it| {
+            let permitted = ExtendedKeyUsage::ALL.iter().filter(|usage| issuer.permits_extended_key_usage(**usage));
+            let permitted: Vec<&str> = permitted.map(|usage| usage.as_str()).collect();
+            violation(
+                "issuer.extended_key_usages",
+                "extendedKeyUsages",
+                it.value.as_str(),
+                it.source,
+                format!("the issuing CA's chain serves only: {}", permitted.join(", ")),
+            )
+        })
+        .collect()
 }
 
 /// Takes out usages that the key cannot serve (RFC 8813 §3, RFC 8410 §5, RFC 9881 §5) and says so. Clients ask for

@@ -3,7 +3,7 @@
 use chancery_keys::{PrivateKey, Signer};
 use chancery_model::authority::{CaCertificate, CaStatus, CertificationAuthority};
 use chancery_model::{CaCertificateId, CaId, ProjectId, TemplateId, Timestamp};
-use chancery_pkix::{Certificate, KeyAlgorithm, NameConstraints, SignatureAlgorithm, Validity};
+use chancery_pkix::{Certificate, ExtendedKeyUsage, KeyAlgorithm, NameConstraints, SignatureAlgorithm, Validity};
 
 use crate::Authority;
 use crate::error::Error;
@@ -17,6 +17,8 @@ pub struct Issuer {
     validity: Validity,
     /// Of the CA itself and of everything above it.
     name_constraints: Vec<NameConstraints>,
+    /// One list for each certificate of the chain that names extended key usages.
+    extended_key_usages: Vec<Vec<ExtendedKeyUsage>>,
     /// How many more CA levels the chain permits below this CA; `None` without a limit.
     levels_below: Option<i64>,
     signer: PrivateKey,
@@ -42,6 +44,7 @@ impl Issuer {
             .collect::<Result<_, _>>()?;
         let line = || std::iter::once(&own).chain(&above);
         let name_constraints = line().filter_map(|it| it.extensions().name_constraints.clone()).collect();
+        let extended_key_usages = line().filter_map(limiting_usages).collect();
         let levels_below = line()
             .zip(0i64..)
             .filter_map(|(it, distance)| Some(i64::from(it.extensions().basic_constraints?.path_length?) - distance))
@@ -51,6 +54,7 @@ impl Issuer {
             key_id: own.extensions().subject_key_id.clone(),
             validity: own.validity(),
             name_constraints,
+            extended_key_usages,
             levels_below,
             ca,
             certificate,
@@ -109,6 +113,13 @@ impl Issuer {
     #[must_use]
     pub fn name_constraints(&self) -> &[NameConstraints] {
         &self.name_constraints
+    }
+
+    /// Whether path validation would let a certificate below serve this purpose: extended key usages on a CA are read
+    /// as a limit on everything under it, though RFC 5280 §4.2.1.12 leaves that open.
+    #[must_use]
+    pub fn permits_extended_key_usage(&self, usage: ExtendedKeyUsage) -> bool {
+        self.extended_key_usages.iter().all(|limit| limit.contains(&usage))
     }
 
     #[must_use]
@@ -181,4 +192,11 @@ impl Authority {
         let key = self.open_key(project, ca.key_id).await?;
         Issuer::new(ca, certificate, key)
     }
+}
+
+/// The extended key usages of a CA certificate, if it names any and not every purpose.
+fn limiting_usages(certificate: &Certificate) -> Option<Vec<ExtendedKeyUsage>> {
+    let known = &certificate.extensions().extended_key_usages;
+    let names_some = !known.is_empty() || !certificate.unknown_extended_key_usages().is_empty();
+    (names_some && !known.contains(&ExtendedKeyUsage::AnyPurpose)).then(|| known.clone())
 }
