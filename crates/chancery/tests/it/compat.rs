@@ -678,3 +678,31 @@ async fn configuration_lists_have_the_shape_that_clients_read() {
     assert_fields("ca-certificates", &certificates[0], &[("version", "number")]);
     world.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn older_forms_take_and_give_everything_at_the_top_level() {
+    let world = World::start().await;
+    let pki = world.pki().await;
+    let names = json!([{"type": "dns_name", "value": "www.acme.test"}, {"type": "dns_name", "value": "api.acme.test"}]);
+    let (csr, _) = certification_request("www.acme.test", &["api.acme.test"], K::EcP256);
+    for (route, body, keyed) in [
+        (
+            "issue-certificate",
+            json!({"profileId": pki.profile, "commonName": "www.acme.test", "altNames": names, "ttl": "30d",
+                "keyAlgorithm": "EC_prime256v1", "signatureAlgorithm": "ECDSA-SHA256"}),
+            true,
+        ),
+        ("sign-certificate", json!({"profileId": pki.profile, "csr": csr, "ttl": "30d"}), false),
+    ] {
+        let path = format!("{CERT_MANAGER}/certificates/{route}");
+        let issued = world.operator().ok(Method::POST, &path, Some(&body)).await;
+        assert_fields(route, &issued, ISSUED);
+        assert_fields(route, &issued, &[("certificateRequestId", "uuid")]);
+        assert_eq!(issued.get("privateKey").is_some(), keyed, "{route}");
+        judge::openssl_verifies(&chain_of(&json!({"certificate": issued})), world.now_seconds());
+        let read = format!("{CERT_MANAGER}/certificates/{}", text(&issued, "/certificateId"));
+        let read = world.operator().ok(Method::GET, &read, None).await;
+        assert_eq!(read["certificate"]["altNames"], "www.acme.test,api.acme.test", "{route}");
+    }
+    world.stop().await;
+}

@@ -6,8 +6,8 @@
 //!       └─ path lengths 3 ── 2 ── 1 ── 0 ── leaf
 //! ```
 //!
-//! Verified: every way to make a CA and every refusal on it; certificates crossing to and from OpenSSL; path lengths and
-//! name constraints, held against OpenSSL; leaves never outlive their issuer; what is disabled, in use or another
+//! Verified: every way to make a CA and every refusal on it; certificates crossing to and from OpenSSL; path lengths, name
+//! constraints and purposes, held against OpenSSL; leaves never outlive their issuer; what is disabled, in use or another
 //! project's; direct issuance only with a template; public CA certificates and the URLs that lead to them.
 
 use chancery_pkix::KeyAlgorithm as K;
@@ -622,6 +622,43 @@ async fn a_ca_signed_by_openssl_is_imported_and_issues() {
     let deeper = waiting_ca(&world, "deeper", &json!({})).await;
     let body = json!({"notAfter": world.date_in_days(100), "parentCaId": ca});
     refused(world.admin(), (Method::POST, &ca_path(deeper, "/certificate"), &body), 400, "path_length.exhausted").await;
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_ca_for_some_purposes_signs_for_no_others() {
+    let world = World::start().await;
+    let parent = OpensslCa::root("/CN=Elsewhere Root");
+    let ca = waiting_ca(&world, "clients-only", &json!({})).await;
+    let csr = text(&world.admin().ok(Method::GET, &ca_path(ca, "/csr"), None).await, "/csr");
+    let certificate = parent.sign(&csr, "clients_only", "20260101000000Z", "20300101000000Z", &[]);
+    let body = json!({"certificate": certificate, "certificateChain": parent.certificate()});
+    world.admin().ok(Method::POST, &ca_path(ca, "/import-certificate"), Some(&body)).await;
+    // The limit reaches everything below.
+    let body = json!({"notAfter": world.date_in_days(900), "maxPathLength": 0, "parentCaId": ca});
+    let below = world.intermediate_ca("below", K::EcP256, &body).await;
+    for ca in [ca, below] {
+        let profile = open_profile(&world, ca).await;
+        for (usages, within) in [
+            (json!(["client_auth"]), true),
+            (json!([]), true),
+            (json!(["server_auth"]), false),
+            (json!(["client_auth", "server_auth"]), false),
+            (json!(["any_purpose"]), false),
+        ] {
+            let asked = json!({"commonName": "www.acme.test", "ttl": "10d", "keyUsages": ["digital_signature"],
+                "extendedKeyUsages": usages});
+            let (status, answer) = issue(&world, profile, &asked).await;
+            if within {
+                assert_eq!(status, 200, "{usages}: {answer}");
+                judge::openssl_verifies(&chain_of(&answer), world.now_seconds());
+            } else {
+                assert_eq!(status, 400, "{usages}: {answer}");
+                assert_eq!(answer["violations"][0]["rule"], "issuer.extended_key_usages", "{usages}: {answer}");
+                assert!(text(&answer, "/violations/0/allowed").ends_with("only: client_auth"), "{answer}");
+            }
+        }
+    }
     world.stop().await;
 }
 

@@ -47,6 +47,12 @@ keyUsage = critical,digitalSignature,keyCertSign,cRLSign
 subjectKeyIdentifier = hash
 authorityKeyIdentifier = keyid:always
 nameConstraints = critical,permitted;DNS:acme.test
+[clients_only]
+basicConstraints = critical,CA:true,pathlen:1
+keyUsage = critical,keyCertSign,cRLSign
+extendedKeyUsage = clientAuth
+subjectKeyIdentifier = hash
+authorityKeyIdentifier = keyid:always
 [no_sign]
 basicConstraints = critical,CA:true
 keyUsage = critical,digitalSignature

@@ -372,7 +372,8 @@ fn mark_revoked(world: &World, id: &str) {
     assert_eq!(changed, 1);
 }
 
-/// Certificates that came by ACME, EST or SCEP cannot exist in this build, so that row of the contract has no case here.
+/// Rows of the contract about ACME, EST and SCEP, external CAs and subscribers have no case here: nothing of that kind can
+/// exist in this build.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn certificates_that_may_not_be_renewed_say_why_and_keep_the_reason() {
     let mut world = World::start().await;
