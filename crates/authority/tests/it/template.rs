@@ -8,7 +8,7 @@
 //! Verified here: names and versions, what is refused when saved and why, that nothing in use disappears, that a
 //! tightened template counts at once, that the suggestions of a refusal lead to a certificate, and the audit entries.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(clippy::panic, clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -255,8 +255,9 @@ async fn a_tightened_template_counts_even_when_its_author_hung_up() {
     let web = world.template(TemplateRulesPatch::default()).await.unwrap();
     let profile = world.profile(issuer, web.id, a_month()).await.unwrap();
     let mut unanswered = 0;
-    for polls in 1..=12 {
-        let name = format!("*.round{polls}.example");
+    for round in 0..200 {
+        let polls = 1 + round % 4;
+        let name = format!("*.round{round}.example");
         let rules = TemplateRulesPatch { sans: dns_names(&[&name]), ..TemplateRulesPatch::default() };
         let patch = TemplatePatch { rules, ..TemplatePatch::default() };
         let answered = hung_up_after(polls, world.authority.update_template(&world.call, web.id, patch)).await;
@@ -269,10 +270,13 @@ async fn a_tightened_template_counts_even_when_its_author_hung_up() {
             // The task that sees the update through has been woken too; it only needs its turn.
             tokio::task::yield_now().await;
             assert_eq!(code(world.issue(profile.id, named("elsewhere.example")).await), "template.refused");
-            world.issue(profile.id, named(&format!("app.round{polls}.example"))).await.unwrap();
+            world.issue(profile.id, named(&format!("app.round{round}.example"))).await.unwrap();
+        }
+        if unanswered == 3 {
+            return;
         }
     }
-    assert!(unanswered > 0, "no update was stored without an answer, so nothing was tested");
+    panic!("only {unanswered} updates were stored without an answer, so nothing was tested");
 }
 
 #[tokio::test]
