@@ -60,6 +60,10 @@ fn explain<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
         let (path, inner) = (error.path().clone(), error.into_inner());
         match inner.classify() {
             serde_json::error::Category::Data => data_error(&path, &inner.to_string()),
+            // The parser also calls it bad syntax when something other than text stands for a word of an enum.
+            _ if serde_json::from_slice::<serde_json::Value>(bytes).is_ok() => {
+                data_error(&path, "invalid type: expected a word in quotes")
+            }
             _ => syntax_error(&inner),
         }
     })?;
@@ -153,6 +157,10 @@ mod tests {
             (
                 format!(r#"{{"profileId":"{id}","attributes":{{"commonName":5}}}}"#),
                 "attributes.commonName: invalid type: integer `5`, expected a string".to_owned(),
+            ),
+            (
+                format!(r#"{{"profileId":"{id}","attributes":{{"keyUsages":[true]}}}}"#),
+                "attributes.keyUsages[0]: invalid type: expected a word in quotes".to_owned(),
             ),
         ] {
             assert_eq!(refusal::<IssueCertificate>(&text), (422, "schema".to_owned(), message));

@@ -150,7 +150,7 @@ fn finish(around: &Circumstances<'_>, mut enrollment: Enrollment) -> Result<Enro
 /// What no template can permit: a wildcard over a public suffix, a name outside the issuer's name constraints, a purpose
 /// that the issuer's chain does not serve, a life beyond the issuer's.
 pub(crate) fn standing_violations(enrollment: &Enrollment, issuer: Option<&Issuer>, now: Timestamp) -> Vec<Violation> {
-    let mut violations = names::public_suffix_violations(enrollment);
+    let mut violations = names::standing_violations(enrollment);
     if let Some(issuer) = issuer {
         violations.extend(names::constraint_violations(issuer, enrollment));
         violations.extend(usage::issuer_violations(issuer, enrollment));

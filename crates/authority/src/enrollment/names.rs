@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use chancery_model::Violation;
 use chancery_model::enrollment::{Enrollment, Source, Sourced};
+use chancery_model::profile::ProfileIssuer;
 use chancery_pkix::{Attribute, AttributeType, DistinguishedName, GeneralName, GeneralNameKind};
 
 use super::violation;
@@ -28,41 +29,68 @@ pub(crate) fn copy_common_name(subject: &[Sourced<Attribute>], sans: &mut Vec<So
     }
 }
 
-/// A certificate names somebody, by its subject or by a subject alternative name (RFC 5280 §4.1.2.6).
+/// A certificate names somebody, by its subject or by a subject alternative name (RFC 5280 §4.1.2.6); one that signs
+/// itself needs the subject, which is its issuer too (§4.1.2.4).
 pub(crate) fn nameless_violation(enrollment: &Enrollment) -> Option<Violation> {
-    (enrollment.subject.is_empty() && enrollment.sans.is_empty()).then(|| Violation {
+    let allowed = if !enrollment.subject.is_empty() {
+        return None;
+    } else if enrollment.issuer == ProfileIssuer::SelfSigned {
+        "give a subject; a self-signed certificate is its own issuer, and an issuer has a name"
+    } else if enrollment.sans.is_empty() {
+        "give a subject or a subject alternative name; a certificate must name somebody"
+    } else {
+        return None;
+    };
+    Some(Violation {
         rule: "subject.present".to_owned(),
         field: "commonName".to_owned(),
         value: String::new(),
         source: None,
-        allowed: "give a subject or a subject alternative name; a certificate must name somebody".to_owned(),
+        allowed: allowed.to_owned(),
         suggestion: None,
     })
 }
 
-/// A wildcard directly under a public suffix (`*.com`, `*.co.uk`) would speak for everybody there.
-pub(super) fn public_suffix_violations(enrollment: &Enrollment) -> Vec<Violation> {
-    enrollment
-        .sans
-        .iter()
-        .enumerate()
-        .filter_map(|(index, san)| {
-            let GeneralName::Dns(name) = &san.value else { return None };
-            let base = name.strip_prefix("*.")?;
-            let suffix = psl::suffix(base.as_bytes())?;
-            let public =
-                suffix.is_known() && suffix.typ() == Some(psl::Type::Icann) && suffix.as_bytes() == base.as_bytes();
-            public.then(|| {
-                violation(
-                    "name.public_suffix",
-                    &format!("altNames[{index}]"),
-                    name,
-                    san.source,
-                    format!("'{base}' is a public suffix; a wildcard must be below a registered domain"),
-                )
-            })
+/// Names that speak for everybody below a public suffix (`*.co.uk`), and common names that no SAN rule can judge.
+pub(super) fn standing_violations(enrollment: &Enrollment) -> Vec<Violation> {
+    let wildcards = enrollment.sans.iter().enumerate().filter_map(|(index, san)| {
+        let GeneralName::Dns(name) = &san.value else { return None };
+        let base = name.strip_prefix("*.")?;
+        let suffix = psl::suffix(base.as_bytes())?;
+        let public =
+            suffix.is_known() && suffix.typ() == Some(psl::Type::Icann) && suffix.as_bytes() == base.as_bytes();
+        public.then(|| {
+            violation(
+                "name.public_suffix",
+                &format!("altNames[{index}]"),
+                name,
+                san.source,
+                format!("'{base}' is a public suffix; a wildcard must be below a registered domain"),
+            )
         })
-        .collect()
+    });
+    wildcards.chain(unjudged_common_names(enrollment)).collect()
+}
+
+fn unjudged_common_names(enrollment: &Enrollment) -> impl Iterator<Item = Violation> {
+    let common_names = enrollment.subject.iter().filter(|it| it.value.kind == AttributeType::CommonName);
+    common_names.filter_map(|it| {
+        let allowed = unjudged(&it.value.value)?;
+        Some(violation("name.common_name", "commonName", &it.value.value, it.source, allowed.to_owned()))
+    })
+}
+
+/// What to write in place of a common name that software may take for a host or a wildcard, though it cannot stand among
+/// the SANs, where the SAN rules would judge it.
+fn unjudged(common_name: &str) -> Option<&'static str> {
+    let is_dns = |text: &str| GeneralName::parse(GeneralNameKind::DnsName, text).is_ok();
+    match common_name.strip_suffix('.') {
+        Some(host) if host.contains('.') && is_dns(host) => Some("write the host name without the dot at its end"),
+        _ if common_name.starts_with('*') && !is_dns(common_name) => {
+            Some("a wildcard is the whole first label, and at least two labels follow it, such as *.acme.com")
+        }
+        _ => None,
+    }
 }
 
 /// RFC 5280 §4.2.1.10, judged by us at issuance: relying parties have got it wrong.
@@ -98,4 +126,28 @@ fn source_of(enrollment: &Enrollment, value: &str) -> Source {
         .map(|san| san.source)
         .or_else(|| enrollment.subject.iter().find(|it| it.value.value == value).map(|it| it.source))
         .unwrap_or(Source::Request)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_common_name_that_no_san_rule_can_judge_is_refused() {
+        for (common_name, refused) in [
+            ("www.bank.example.", true),
+            ("*.com", true),
+            ("*", true),
+            ("*.*.acme.com", true),
+            ("*a.acme.com", true),
+            ("*.bank.example.", true),
+            ("www.bank.example", false),
+            ("*.acme.com", false),
+            ("Jane Doe", false),
+            ("Acme Ltd.", false),
+            ("printer-5", false),
+        ] {
+            assert_eq!(unjudged(common_name).is_some(), refused, "{common_name}");
+        }
+    }
 }

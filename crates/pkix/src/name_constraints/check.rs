@@ -50,14 +50,13 @@ pub(super) fn name_in_common_name(value: &str) -> Option<GeneralName> {
         return GeneralName::parse(GeneralNameKind::Email, value).ok();
     }
     let host = value.strip_suffix('.').unwrap_or(value);
-    if !host.contains('.') {
-        return None;
-    }
     if let Ok(name) = GeneralName::parse(GeneralNameKind::DnsName, host) {
-        return Some(name);
+        // Asked of the canonical form: other scripts have dots of their own.
+        return name.value().contains('.').then_some(name);
     }
-    // An underscore makes no SAN, but a lenient reader still takes it for a host.
-    let is_nearly_a_name = GeneralName::parse(GeneralNameKind::DnsName, &host.replace('_', "x")).is_ok();
+    // An underscore, or a label that is no punycode, makes no SAN, but a lenient reader still takes it for a host.
+    let lenient = host.to_ascii_lowercase().replace('_', "x").replace("xn--", "x");
+    let is_nearly_a_name = host.contains('.') && GeneralName::parse(GeneralNameKind::DnsName, &lenient).is_ok();
     is_nearly_a_name.then(|| GeneralName::Dns(host.to_ascii_lowercase()))
 }
 
@@ -139,6 +138,8 @@ mod tests {
         check("EVIL.com.", &[], &["subject.common_name evil.com must be within dns_name acme.com"]);
         check("a_b.evil.com", &[], &["subject.common_name a_b.evil.com must be within dns_name acme.com"]);
         check("_x.evil.com", &[], &["subject.common_name _x.evil.com must be within dns_name acme.com"]);
+        check("xn--.evil.com", &[], &["subject.common_name xn--.evil.com must be within dns_name acme.com"]);
+        check("evil。com", &[], &["subject.common_name evil.com must be within dns_name acme.com"]);
         check("www.bücher.acme.com", &[], &[]);
         check("10.0.0.1", &[], &["subject.common_name 10.0.0.1 must not be within ip_address 10.0.0.0/8"]);
         check(
