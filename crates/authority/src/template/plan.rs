@@ -36,8 +36,9 @@ pub(super) fn plan(
     let edits: Vec<Edit> = attributes.values().cloned().collect();
     apply(template, &edits, &mut draft);
     let names = planner.names(&draft)?;
-    if draft.subject.is_empty() && names.total == 0 {
-        // A certificate must name somebody (RFC 5280 §4.1.2.6).
+    let signs_itself = draft.issuer == ProfileIssuer::SelfSigned;
+    if draft.subject.is_empty() && (names.total == 0 || signs_itself) {
+        // A certificate must name somebody (RFC 5280 §4.1.2.6), one that signs itself by its subject (§4.1.2.4).
         return None;
     }
     broken.iter().map(|check| planner.edit(check, &attributes, &names)).collect()

@@ -260,7 +260,7 @@ async fn the_pattern_table_holds_over_the_api() {
 }
 
 /// Applies a suggestion to the attributes as a program would that knows nothing but `action`, `field` and `value`.
-fn apply(attributes: &mut Value, suggestion: &Value) {
+pub fn apply(attributes: &mut Value, suggestion: &Value) {
     let field = text(suggestion, "/field");
     let value = suggestion["value"].as_str();
     let is_structured = matches!(

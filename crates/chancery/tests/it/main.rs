@@ -10,14 +10,18 @@
 
 mod cli;
 mod compat;
+mod coverage;
 mod crash;
 mod custody;
 mod documents;
 mod explain;
 mod hierarchy;
+mod idempotency;
+mod inventory;
 mod openssl;
 mod postgres;
 mod program;
+mod properties;
 mod quickstart;
 mod random;
 mod refusals;

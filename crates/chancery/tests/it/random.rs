@@ -128,7 +128,7 @@ pub fn requests() -> impl Strategy<Value = Value> {
 
 /// A template, a few requests against it, and whether its certificates sign themselves.
 pub fn cases() -> impl Strategy<Value = (Value, Vec<Value>, bool)> {
-    (templates(), vec(requests(), 1..=4), weighted_bool(0.3))
+    (templates(), vec(requests(), 1..=4), weighted_bool(0.4))
 }
 
 fn weighted_bool(probability: f64) -> impl Strategy<Value = bool> {

@@ -125,3 +125,11 @@ async fn assert_audited(world: &World, request_ids: &[String]) {
         assert!(known.contains(id), "{id} is not among {} refusals in the audit log", known.len());
     }
 }
+
+/// Status and code of an error, and the common shape of all errors.
+#[track_caller]
+pub fn check_refusal_code(status: u16, answer: &Value, expected: u16, code: &str) {
+    assert_eq!((status, &answer["code"]), (expected, &json!(code)), "{answer:#}");
+    assert_eq!(answer["statusCode"], expected, "{answer:#}");
+    assert!(answer["reqId"].is_string() && answer["error"].is_string(), "{answer:#}");
+}
