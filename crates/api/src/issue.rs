@@ -35,8 +35,8 @@ const BASE: &str = "/api/v1/cert-manager/certificates";
 
 pub(crate) fn endpoints() -> Vec<Endpoint> {
     use Permission::{CertificateIssue, CertificateRenew};
-    let flat = |path: &str, operation: &str, summary: &'static str| {
-        Endpoint::post(path, CertificateIssue, issue_flat)
+    let flat = |endpoint: Endpoint, operation: &str, summary: &'static str| {
+        endpoint
             .resumes()
             .named(operation, summary)
             .takes::<FlatIssueCertificate>()
@@ -58,14 +58,26 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
             .named("renewCertificate", "Renew a certificate")
             .may_take::<RenewCertificate>()
             .answers::<FlatIssueAnswer>(),
-        flat(&format!("{BASE}/issue-certificate"), "issueCertificateFlat", "Issue without a CSR (older form)"),
-        flat(&format!("{BASE}/sign-certificate"), "signCertificateFlat", "Issue from a CSR (older form)"),
         flat(
-            "/api/v1/pki/certificates/issue-certificate",
+            Endpoint::post(format!("{BASE}/issue-certificate"), CertificateIssue, issue_flat),
+            "issueCertificateFlat",
+            "Issue without a CSR (older form)",
+        ),
+        flat(
+            Endpoint::post(format!("{BASE}/sign-certificate"), CertificateIssue, sign_flat),
+            "signCertificateFlat",
+            "Issue from a CSR (older form)",
+        ),
+        flat(
+            Endpoint::post("/api/v1/pki/certificates/issue-certificate", CertificateIssue, issue_flat),
             "issueCertificateFromCa",
             "Issue without a CSR (oldest form)",
         ),
-        flat("/api/v1/pki/certificates/sign-certificate", "signCertificateFromCa", "Issue from a CSR (oldest form)"),
+        flat(
+            Endpoint::post("/api/v1/pki/certificates/sign-certificate", CertificateIssue, sign_flat),
+            "signCertificateFromCa",
+            "Issue from a CSR (oldest form)",
+        ),
     ]
 }
 
@@ -87,6 +99,18 @@ async fn issue_flat(
     let (request, without_root) = flat_request(body)?;
     let issued = authority.issue(&call, request).await?;
     Ok(respond(&issued, flat_answer(&issued, without_root)))
+}
+
+/// Who asks for a signature has a key; one made here in its place would be a surprise.
+async fn sign_flat(
+    state: State<Authority>,
+    caller: Caller,
+    Body(body): Body<FlatIssueCertificate>,
+) -> Result<Response, ApiError> {
+    if body.csr.is_none() {
+        return Err(ApiError::invalid(vec![crate::issues::issue("csr", "invalid_type", "Required")]));
+    }
+    issue_flat(state, caller, Body(body)).await
 }
 
 async fn evaluate(
@@ -478,6 +502,15 @@ mod tests {
             let message = error.body("r").message.to_string();
             assert!(message.starts_with(place), "{message}");
         }
+    }
+
+    #[test]
+    fn labels_are_bounded_in_number() {
+        let pairs = vec![r#"{"key":"a","value":"b"}"#; 101].join(",");
+        let body = crate::json::parse(format!(r#"{{"profileId":"{ID}","metadata":[{pairs}]}}"#).as_bytes()).unwrap();
+        let error = issue_request(body).unwrap_err();
+        assert_eq!(error.status(), 422);
+        assert_eq!(error.body("r").message.to_string(), "metadata: must contain at most 100 item(s)");
     }
 
     #[test]

@@ -11,6 +11,7 @@ use uuid::Uuid;
 use crate::error::ApiError;
 
 /// Longest metadata key and value.
+const METADATA_MAX: usize = 100;
 const METADATA_KEY_MAX: usize = 255;
 const METADATA_VALUE_MAX: usize = 1020;
 
@@ -125,6 +126,7 @@ impl Issues {
 
     pub fn metadata(&mut self, place: &str, pairs: Option<Vec<KeyValue>>) -> Vec<(String, String)> {
         let pairs = pairs.unwrap_or_default();
+        self.count(place, pairs.len(), METADATA_MAX);
         for (index, pair) in pairs.iter().enumerate() {
             self.length(&format!("{place}[{index}].key"), &pair.key, 1..=METADATA_KEY_MAX);
             self.length(&format!("{place}[{index}].value"), &pair.value, 0..=METADATA_VALUE_MAX);

@@ -20,6 +20,16 @@ async fn routes_answer_with_and_without_a_trailing_slash() {
 }
 
 #[tokio::test]
+async fn a_signature_is_not_asked_for_without_a_csr() {
+    let world = World::new().await;
+    for path in ["/api/v1/cert-manager/certificates/sign-certificate", "/api/v1/pki/certificates/sign-certificate"] {
+        let body = json!({ "profileId": uuid::Uuid::nil(), "commonName": "a.acme.com", "ttl": "1d" });
+        let error = world.post(path, &body).await.error(422, "ValidationFailure");
+        assert_eq!(error["message"][0]["path"][0], "csr");
+    }
+}
+
+#[tokio::test]
 async fn a_machine_logs_in_by_form_too_and_wrong_secrets_are_401() {
     let world = World::new().await;
     let identity = world.post("/api/v1/identities", &json!({ "name": "robot", "role": "operator" })).await.ok();
