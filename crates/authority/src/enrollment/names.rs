@@ -13,19 +13,23 @@ use crate::hierarchy::Issuer;
 /// Verifiers look at SANs only (RFC 9525 §6.3), so a common name that is a DNS name or an IP address becomes one.
 /// A single label such as `jane` is not taken for a host, except `localhost`.
 pub(crate) fn copy_common_name(subject: &[Sourced<Attribute>], sans: &mut Vec<Sourced<GeneralName>>) {
-    let Some(common_name) = subject.iter().find(|it| it.value.kind == AttributeType::CommonName) else { return };
-    let text = common_name.value.value.as_str();
-    let name = if text.parse::<IpAddr>().is_ok() {
-        GeneralName::parse(GeneralNameKind::IpAddress, text)
-    } else if text.contains('.') || text.eq_ignore_ascii_case("localhost") {
-        GeneralName::parse(GeneralNameKind::DnsName, text)
+    let common_names = subject.iter().filter(|it| it.value.kind == AttributeType::CommonName);
+    let derived: Vec<GeneralName> = common_names.filter_map(|it| host_name(&it.value.value)).collect();
+    // A CSR may carry several common names; they lead the list in their own order.
+    for name in derived.into_iter().rev() {
+        if !sans.iter().any(|known| known.value == name) {
+            sans.insert(0, Sourced::new(name, Source::Derived));
+        }
+    }
+}
+
+fn host_name(common_name: &str) -> Option<GeneralName> {
+    if common_name.parse::<IpAddr>().is_ok() {
+        GeneralName::parse(GeneralNameKind::IpAddress, common_name).ok()
+    } else if common_name.contains('.') || common_name.eq_ignore_ascii_case("localhost") {
+        GeneralName::parse(GeneralNameKind::DnsName, common_name).ok()
     } else {
-        return;
-    };
-    if let Ok(name) = name
-        && !sans.iter().any(|known| known.value == name)
-    {
-        sans.insert(0, Sourced::new(name, Source::Derived));
+        None
     }
 }
 
@@ -131,6 +135,20 @@ fn source_of(enrollment: &Enrollment, value: &str) -> Source {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_common_name_that_is_a_host_becomes_a_san_once() {
+        let common_name = |value: &str| {
+            Sourced::new(Attribute { kind: AttributeType::CommonName, value: value.to_owned() }, Source::Csr)
+        };
+        let subject = ["a.acme.com", "Jane Doe", "192.0.2.7", "b.acme.com", "A.acme.com"].map(common_name);
+        let known = GeneralName::parse(GeneralNameKind::DnsName, "b.acme.com").unwrap();
+        let mut sans = vec![Sourced::new(known, Source::Csr)];
+        copy_common_name(&subject, &mut sans);
+        let texts: Vec<_> = sans.iter().map(|it| (it.value.value(), it.source)).collect();
+        let expected = [("192.0.2.7", Source::Derived), ("a.acme.com", Source::Derived), ("b.acme.com", Source::Csr)];
+        assert_eq!(texts, expected.map(|(text, source)| (text.to_owned(), source)));
+    }
 
     #[test]
     fn a_common_name_that_no_san_rule_can_judge_is_refused() {
