@@ -72,7 +72,7 @@ impl World {
         let identity = it.attach_universal_auth(&self.admin, identity.id, settings).await.unwrap();
         let (_, secret) = it.create_client_secret(&self.admin, identity.id, NewClientSecret::default()).await.unwrap();
         let client = identity.universal_auth.unwrap().client_id.to_string();
-        let token = it.login_universal(&client, &secret.to_string(), HOME, "r").await.unwrap();
+        let token = it.login_universal(&client, secret.as_ref(), HOME, "r").await.unwrap();
         call(it, &token.access_token).await
     }
 
