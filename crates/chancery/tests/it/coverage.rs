@@ -429,6 +429,9 @@ async fn newest_of(world: &World, after: i64) -> usize {
     entries.filter(|it| it["sequence"].as_i64().unwrap() > after).count()
 }
 
+/// A body that names an id.
+type Naming<'a> = Box<dyn Fn(&str) -> Value + 'a>;
+
 #[tokio::test]
 async fn a_body_cannot_name_what_belongs_to_another_project() {
     let world = World::start().await;
@@ -442,7 +445,7 @@ async fn a_body_cannot_name_what_belongs_to_another_project() {
     let random = Uuid::from_u128(0x019b_c186_de00_7a7c_88a8_9c17_db62_2644);
     let project = project_of(world.admin()).await;
     let attributes = json!({"commonName": "www.acme.test", "ttl": "1d"});
-    let cases: Vec<(String, Box<dyn Fn(&str) -> Value>, String)> = vec![
+    let cases: Vec<(String, Naming<'_>, String)> = vec![
         (
             certificates.to_owned(),
             Box::new(|id| json!({"profileId": id, "attributes": attributes})),

@@ -110,7 +110,7 @@ fn names(block: &Value, present: &[(String, String)], each_pattern: bool) -> Jud
         let kind = rule["type"].as_str().unwrap_or_default();
         let meets = |pattern: &&str| present.iter().any(|(own, value)| own == kind && admits(kind, pattern, value));
         let required = list(rule, "required").unwrap_or_default();
-        let held = if each_pattern { required.iter().all(|it| meets(it)) } else { required.iter().any(|it| meets(it)) };
+        let held = if each_pattern { required.iter().all(&meets) } else { required.iter().any(meets) };
         must(required.is_empty() || held, || format!("{rule} requires what {present:?} lacks"))?;
     }
     Ok(())
@@ -328,11 +328,11 @@ async fn run(
     }
     world.clock.advance_seconds(7);
     if let Some(old) = &issued {
-        let key_source = if tally.borrow().renewed[0] % 2 == 0 { "new" } else { "reuse" };
+        let turn = tally.borrow().renewed[..2].iter().sum::<u32>();
+        let key_source = if turn.is_multiple_of(2) { "new" } else { "reuse" };
         let came = renew(world, template, old, &json!({"renewalKeySource": key_source})).await?;
         must(came, || format!("a fresh certificate cannot be renewed with {key_source}: {plain:#}"))?;
         tally.borrow_mut().renewed[usize::from(key_source == "reuse")] += 1;
-        tally.borrow_mut().renewed[0] += u32::from(key_source == "reuse");
     }
     let Some(csr) = csr_of(attributes) else { return Ok(()) };
     let body = json!({"profileId": profile, "csr": csr, "attributes": {"ttl": attributes["ttl"]}});
