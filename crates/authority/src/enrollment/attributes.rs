@@ -14,7 +14,10 @@ pub(super) fn resolve(
     metadata: Vec<(String, String)>,
 ) -> Result<Enrollment, Error> {
     let mut warnings = Vec::new();
-    let subject = subject(around, attributes)?;
+    let subject = match around.copied_subject {
+        Some(copied) => edited_subject(copied, attributes, around.source)?,
+        None => subject(around, attributes)?,
+    };
     let mut sans = alt_names(attributes, around.source)?;
     names::copy_common_name(&subject, &mut sans);
     let key_algorithm = match &key {
@@ -81,6 +84,46 @@ fn subject(around: &Circumstances<'_>, attributes: &Attributes) -> Result<Vec<So
     Ok(subject)
 }
 
+/// A copied subject with edits: missing keeps every value of the kind in its place, null takes them out, a value stands
+/// in place of the first. So a certificate made from a CSR keeps attributes that no request can name.
+fn edited_subject(
+    copied: &[Attribute],
+    attributes: &Attributes,
+    source: Source,
+) -> Result<Vec<Sourced<Attribute>>, Error> {
+    use AttributeType as T;
+    let mut subject: Vec<Attribute> = copied.to_vec();
+    let fields = [
+        (T::Country, &attributes.country),
+        (T::State, &attributes.state),
+        (T::Locality, &attributes.locality),
+        (T::Organization, &attributes.organization),
+        (T::OrganizationalUnit, &attributes.organizational_unit),
+        (T::CommonName, &attributes.common_name),
+    ];
+    for (kind, field) in fields {
+        let text = match field {
+            Field::Missing => continue,
+            Field::Null => "",
+            Field::Value(text) => text.trim(),
+        };
+        replace_kind(&mut subject, kind, if text.is_empty() { &[] } else { std::slice::from_ref(&text) });
+    }
+    if let Some(labels) = &attributes.domain_components {
+        let labels: Vec<&str> = labels.iter().map(|label| label.trim()).collect();
+        replace_kind(&mut subject, T::DomainComponent, &labels);
+    }
+    subject.iter().map(|attribute| Ok(Sourced::new(canonical(attribute)?, source))).collect()
+}
+
+/// Puts these values where the first of the kind stood, or at the end.
+fn replace_kind(subject: &mut Vec<Attribute>, kind: AttributeType, values: &[&str]) {
+    let place = subject.iter().position(|it| it.kind == kind).unwrap_or(subject.len());
+    subject.retain(|it| it.kind != kind);
+    let values = values.iter().map(|value| Attribute { kind, value: (*value).to_owned() });
+    subject.splice(place..place, values);
+}
+
 fn domain_components(around: &Circumstances<'_>, attributes: &Attributes) -> Vec<Sourced<Attribute>> {
     let (labels, source) = match &attributes.domain_components {
         Some(given) if !given.is_empty() => (given.as_slice(), around.source),
@@ -139,5 +182,42 @@ fn choose<T: Clone>(field: &Field<T>, source: Source, default: impl FnOnce() -> 
         Field::Value(value) => Some(Sourced::new(value.clone(), source)),
         Field::Null => None,
         Field::Missing => default().map(|value| Sourced::new(value, Source::Profile)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn attribute(kind: AttributeType, value: &str) -> Attribute {
+        Attribute { kind, value: value.to_owned() }
+    }
+
+    #[test]
+    fn a_copied_subject_keeps_its_order_and_what_no_request_can_name() {
+        use AttributeType as T;
+        let copied = [
+            attribute(T::CommonName, "www.acme.com"),
+            attribute(T::SerialNumber, "7"),
+            attribute(T::OrganizationalUnit, "B"),
+            attribute(T::OrganizationalUnit, "A"),
+        ];
+        let check = |edits: Attributes, expected: &[(T, &str)]| {
+            let subject = edited_subject(&copied, &edits, Source::Renewal).unwrap();
+            let read: Vec<_> = subject.iter().map(|it| (it.value.kind, it.value.value.as_str())).collect();
+            assert_eq!(read, expected);
+        };
+        let common = (T::CommonName, "www.acme.com");
+        let serial = (T::SerialNumber, "7");
+        check(Attributes::default(), &[common, serial, (T::OrganizationalUnit, "B"), (T::OrganizationalUnit, "A")]);
+        check(Attributes { organizational_unit: Field::Null, ..Attributes::default() }, &[common, serial]);
+        check(
+            Attributes {
+                organizational_unit: Field::Value("C".to_owned()),
+                organization: Field::Value("Acme".to_owned()),
+                ..Attributes::default()
+            },
+            &[common, serial, (T::OrganizationalUnit, "C"), (T::Organization, "Acme")],
+        );
     }
 }

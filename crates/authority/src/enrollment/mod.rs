@@ -14,7 +14,7 @@ use chancery_model::enrollment::{Enrollment, KeySource, Source, Sourced};
 use chancery_model::profile::{KeyCustody, ProfileDefaults, ProfileIssuer, ProfileSettings};
 use chancery_model::{ApplicationId, CaId, CertificateId, ProfileId, ProjectId, Timestamp, Violation, Warning};
 use chancery_pkix::{
-    BasicConstraints, CertificationRequest, ExtendedKeyUsage, GeneralNameKind, KeyAlgorithm, KeyUsage,
+    Attribute, BasicConstraints, CertificationRequest, ExtendedKeyUsage, GeneralNameKind, KeyAlgorithm, KeyUsage,
     SignatureAlgorithm,
 };
 
@@ -24,7 +24,7 @@ use crate::hierarchy::Issuer;
 
 pub use document::FieldReport;
 pub(crate) use document::{document, field_reports};
-pub(crate) use names::{copy_common_name, nameless_violation};
+pub(crate) use names::copy_common_name;
 pub(crate) use usage::can_serve;
 
 /// A request as a door understood it.
@@ -101,6 +101,8 @@ pub(crate) struct Circumstances<'a> {
     /// What the attributes' values count as: a renewal's copies are not the caller's words.
     pub source: Source,
     pub renews: Option<CertificateId>,
+    /// The renewed certificate's subject, in its order: what the attributes edit.
+    pub copied_subject: Option<&'a [Attribute]>,
 }
 
 impl Circumstances<'_> {
@@ -137,10 +139,9 @@ pub(crate) fn resolve_csr(
     csr::resolve(around, csr, attributes, metadata).and_then(|enrollment| finish(around, enrollment))
 }
 
-/// What the key cannot serve is taken out, and what no CA certificate may look like is refused.
+/// What the key cannot serve is taken out.
 fn finish(around: &Circumstances<'_>, mut enrollment: Enrollment) -> Result<Enrollment, Error> {
     usage::drop_unusable(&mut enrollment);
-    check_ca_request(around, &enrollment)?;
     if let Some(issuer) = around.issuer {
         warn_of_weak_issuer(issuer, &mut enrollment);
     }
@@ -153,47 +154,49 @@ pub(crate) fn standing_violations(enrollment: &Enrollment, issuer: Option<&Issue
     let mut violations = names::standing_violations(enrollment);
     if let Some(issuer) = issuer {
         violations.extend(names::constraint_violations(issuer, enrollment));
+        violations.extend(names::impersonation(issuer, enrollment));
         violations.extend(usage::issuer_violations(issuer, enrollment));
         violations.extend(validity::issuer_violation(enrollment, issuer, now));
     }
     violations
 }
 
-fn check_ca_request(around: &Circumstances<'_>, enrollment: &Enrollment) -> Result<(), Error> {
-    let wanted = enrollment.basic_constraints.value;
+/// What no certificate may look like, whatever the template says: nobody named, or a CA that is none.
+pub(crate) fn shape_violations(enrollment: &Enrollment, issuer: Option<&Issuer>) -> Vec<Violation> {
+    let mut violations: Vec<Violation> = names::nameless_violation(enrollment).into_iter().collect();
+    let Sourced { value: wanted, source } = enrollment.basic_constraints;
+    let mut refuse = |rule: &str, field: &str, value: &str, allowed: &str| {
+        violations.push(violation(rule, field, value, source, allowed.to_owned()));
+    };
     let signs_certificates = enrollment.key_usages.iter().any(|it| it.value == KeyUsage::KeyCertSign);
-    if !wanted.is_ca {
-        if wanted.path_length.is_some() {
-            return Err(Error::malformed(
-                "basic_constraints.path_length",
-                "basicConstraints.pathLength",
-                "a path length is only possible with isCA true (RFC 5280 §4.2.1.9)",
-            ));
+    match (wanted.is_ca, wanted.path_length) {
+        (false, Some(length)) => {
+            let allowed = "a path length is only possible with isCA true (RFC 5280 §4.2.1.9)";
+            refuse("basic_constraints.path_length", "basicConstraints.pathLength", &length.to_string(), allowed);
         }
-        if signs_certificates {
-            return Err(Error::malformed(
-                "key_usage.key_cert_sign",
-                "keyUsages",
-                "key_cert_sign is only possible with basicConstraints.isCA true (RFC 5280 §4.2.1.3)",
-            ));
+        (false, None) if signs_certificates => {
+            let allowed = "key_cert_sign is only possible with basicConstraints.isCA true (RFC 5280 §4.2.1.3)";
+            refuse("key_usages.key_cert_sign", "keyUsages", "key_cert_sign", allowed);
         }
-        return Ok(());
+        (false, None) => {}
+        (true, _) => {
+            if !signs_certificates {
+                let allowed = "a CA certificate must have the usage key_cert_sign (RFC 5280 §4.2.1.9)";
+                refuse("key_usages.key_cert_sign", "keyUsages", "", allowed);
+            }
+            if enrollment.subject.is_empty() {
+                let allowed = "a CA certificate needs a subject (RFC 5280 §4.1.2.6)";
+                refuse("subject.present", "commonName", "", allowed);
+            }
+            if let Some(Err(Error::Malformed { code, field, message })) =
+                issuer.map(|it| it.check_path_length(wanted.path_length))
+            {
+                let length = wanted.path_length.map_or_else(String::new, |it| it.to_string());
+                refuse(code, &field, &length, &message);
+            }
+        }
     }
-    if !signs_certificates {
-        return Err(Error::malformed(
-            "key_usage.key_cert_sign",
-            "keyUsages",
-            "a CA certificate must have the usage key_cert_sign (RFC 5280 §4.2.1.9)",
-        ));
-    }
-    if enrollment.subject.is_empty() {
-        return Err(Error::malformed(
-            "subject.empty",
-            "commonName",
-            "a CA certificate needs a subject (RFC 5280 §4.1.2.6)",
-        ));
-    }
-    around.issuer.map_or(Ok(()), |issuer| issuer.check_path_length(wanted.path_length))
+    violations
 }
 
 fn warn_of_weak_issuer(issuer: &Issuer, enrollment: &mut Enrollment) {

@@ -35,7 +35,7 @@ fn host_name(common_name: &str) -> Option<GeneralName> {
 
 /// A certificate names somebody, by its subject or by a subject alternative name (RFC 5280 §4.1.2.6); one that signs
 /// itself needs the subject, which is its issuer too (§4.1.2.4).
-pub(crate) fn nameless_violation(enrollment: &Enrollment) -> Option<Violation> {
+pub(super) fn nameless_violation(enrollment: &Enrollment) -> Option<Violation> {
     let allowed = if !enrollment.subject.is_empty() {
         return None;
     } else if enrollment.issuer == ProfileIssuer::SelfSigned {
@@ -97,13 +97,28 @@ fn unjudged(common_name: &str) -> Option<&'static str> {
     }
 }
 
+/// A certificate in its issuer's own name would pass for one that the CA issued to itself, which name constraints and
+/// path lengths do not bind (RFC 5280 §6.1.4).
+pub(super) fn impersonation(issuer: &Issuer, enrollment: &Enrollment) -> Option<Violation> {
+    let subject = DistinguishedName::new(enrollment.subject.iter().map(|it| it.value.clone()).collect()).ok()?;
+    (!subject.is_empty() && subject.to_der() == issuer.subject_der()).then(|| {
+        let source = enrollment.subject.first().map_or(Source::Request, |it| it.source);
+        let allowed = "the subject is the issuing CA's own name; give the certificate a name of its own".to_owned();
+        violation("subject.issuer", "subject", &subject.to_string(), source, allowed)
+    })
+}
+
 /// RFC 5280 §4.2.1.10, judged by us at issuance: relying parties have got it wrong.
 pub(super) fn constraint_violations(issuer: &Issuer, enrollment: &Enrollment) -> Vec<Violation> {
     if issuer.name_constraints().is_empty() {
         return Vec::new();
     }
     let subject: Vec<Attribute> = enrollment.subject.iter().map(|it| it.value.clone()).collect();
-    let Ok(subject) = DistinguishedName::new(subject) else { return Vec::new() };
+    let subject = match DistinguishedName::new(subject) {
+        Ok(subject) => subject,
+        // A name that cannot be read cannot be held against the constraints.
+        Err(error) => return vec![violation("issuer.name_constraints", "subject", "", Source::Request, error.message)],
+    };
     let sans: Vec<GeneralName> = enrollment.sans.iter().map(|it| it.value.clone()).collect();
     issuer
         .name_constraints()

@@ -130,6 +130,13 @@ fn within_issuer(
             format!("the issuing CA's certificate ended at {}; renew the CA", issuer.not_after()),
         ));
     }
+    if issuer.not_before() > now && !validity.explicit {
+        return Err(Error::malformed(
+            "issuer.not_yet_valid",
+            "profileId",
+            format!("the issuing CA's certificate is only valid from {}", issuer.not_before()),
+        ));
+    }
     if validity.not_before < issuer.not_before() {
         if validity.explicit {
             return Err(Error::malformed(

@@ -198,6 +198,13 @@ fn check_import(
     if own.subject_der() != certify::subject(&ca.configuration)?.to_der() {
         return refuse("certificate.subject", "certificate", "its subject is not the one of this CA's CSR".to_owned());
     }
+    if own.extensions().subject_key_id.is_empty() {
+        return refuse(
+            "certificate.key_id",
+            "certificate",
+            "it has no subject key identifier, which certificates below must name (RFC 5280 §4.2.1.2)".to_owned(),
+        );
+    }
     if chain.len() > CHAIN_MAX {
         return refuse("certificate.chain", "certificateChain", format!("more than {CHAIN_MAX} certificates"));
     }

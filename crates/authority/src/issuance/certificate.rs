@@ -35,6 +35,18 @@ impl Authority {
         }
     }
 
+    /// Certificates are renewed and changed by their requester and by administrators: whoever renews becomes the requester
+    /// of the successor, and reads its key.
+    pub(crate) fn require_management(
+        &self,
+        requester: &Requester,
+        certificate: &Certificate,
+        permission: Permission,
+    ) -> Result<(), Error> {
+        let own = certificate.requester == requester.actor_id();
+        if own || requester.role() == Role::Admin { Ok(()) } else { Err(Error::PermissionDenied(permission)) }
+    }
+
     /// The private key in PKCS#8 PEM; `None` when the server holds none. Each read is audited before it is answered.
     pub async fn private_key(
         &self,
@@ -45,7 +57,7 @@ impl Authority {
         Ok(Some(key.to_pkcs8_pem()))
     }
 
-    async fn read_key(
+    pub(super) async fn read_key(
         &self,
         call: &Call,
         certificate: &Certificate,
@@ -109,6 +121,7 @@ impl Authority {
             return Err(Error::malformed("metadata.too_many", "metadata", format!("at most {METADATA_MAX} entries")));
         }
         let mut certificate = self.certificate_of(call, id).await?;
+        self.require_management(&call.requester, &certificate, Permission::CertificateEdit)?;
         let now = self.now();
         let details = serde_json::json!({ "before": certificate.metadata, "after": metadata });
         let audit = call.audit(now, AuditEvent::CertificateUpdated, Some(("certificate", id.as_uuid())), details);

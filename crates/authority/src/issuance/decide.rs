@@ -5,7 +5,7 @@ use chancery_model::error::Suggestion;
 use chancery_model::time::Ttl;
 use chancery_model::{Timestamp, Violation};
 
-use crate::enrollment::{nameless_violation, standing_violations};
+use crate::enrollment::{shape_violations, standing_violations};
 use crate::hierarchy::Issuer;
 use crate::template::{Detail, RuleCheck, Template, Verdict};
 
@@ -36,16 +36,13 @@ pub(super) struct Bench<'a> {
 pub(super) fn judge(bench: Bench<'_>, enrollment: &Enrollment, detail: Detail) -> Verdict {
     let mut verdict = bench.rules.evaluate(enrollment, detail);
     let mut standing = standing_violations(enrollment, bench.issuer, bench.now);
-    // Where a rule already asks for a name, mending that mends this too.
     if standing.is_empty() && verdict.is_approved() {
-        standing.extend(nameless_violation(enrollment));
+        // Only then: a rule of the template that asks for the same says it better, and with a suggestion.
+        standing = shape_violations(enrollment, bench.issuer);
     }
     if !standing.is_empty() {
         let known = mend(&mut verdict, &standing, bench.rules);
         verdict.checks.extend(standing.into_iter().map(|it| broken(Violation { suggestion: known.clone(), ..it })));
-    } else if verdict.is_approved() {
-        // Only then: a rule that asks for a name says it better, and with a suggestion.
-        verdict.checks.extend(nameless_violation(enrollment).map(broken));
     }
     verdict
 }

@@ -220,6 +220,7 @@ impl Authority {
             now: self.now(),
             source: Source::Request,
             renews: None,
+            copied_subject: None,
         }
     }
 

@@ -21,13 +21,11 @@ impl Authority {
             ));
         }
         let certificate = self.certificate_of(call, id).await?;
-        let private_key = match certificate.key_id {
-            Some(key)
-                if self.may_read_key(&call.requester, &certificate) && certificate.renewal.renewed_from.is_none() =>
-            {
-                Some(self.open_key(certificate.project_id, key).await?.to_pkcs8_pem())
-            }
-            _ => None,
+        let answered_before = certificate.renewal.renewed_from.is_none();
+        let private_key = if answered_before && self.may_read_key(&call.requester, &certificate) {
+            self.read_key(call, &certificate, "replay").await?.map(|key| key.to_pkcs8_pem())
+        } else {
+            None
         };
         let chain = self.chain(&certificate).await?;
         Ok(Some(Issued { certificate, request_id: request.id, chain, private_key, warnings: Vec::new() }))

@@ -41,6 +41,7 @@ impl Authority {
     ) -> Result<ConfiguredRenewal, Error> {
         call.requester.require(Permission::CertificateEdit)?;
         let certificate = self.certificate_of(call, id).await?;
+        self.require_management(&call.requester, &certificate, Permission::CertificateEdit)?;
         let (result, days, due_at) = if wanted.enable == Some(false) {
             (ConfiguredRenewal::Disabled, None, None)
         } else if wanted.renew_before_days.is_some() || wanted.renew_at.is_some() {

@@ -1,28 +1,15 @@
 //! A certificate as the attributes of its successor: the same subject, names, usages and algorithms, the same life span.
 
 use chancery_model::certificate::Certificate;
-use chancery_pkix::{AttributeType, BasicConstraints};
+use chancery_pkix::BasicConstraints;
 
 use crate::enrollment::{Attributes, Field};
 
-/// The old certificate in the words of a request.
+/// The old certificate in the words of a request. Its subject is not among them: it is copied whole, in its order, and
+/// edited in place (`Circumstances::copied_subject`).
 pub(super) fn attributes_of(old: &Certificate) -> Attributes {
     let description = &old.description;
-    let value = |kind| description.subject_value(kind).map_or(Field::Null, |text| Field::Value(text.to_owned()));
-    let labels: Vec<String> = description
-        .subject
-        .iter()
-        .filter(|it| it.kind == AttributeType::DomainComponent)
-        .map(|it| it.value.clone())
-        .collect();
     Attributes {
-        common_name: value(AttributeType::CommonName),
-        organization: value(AttributeType::Organization),
-        organizational_unit: value(AttributeType::OrganizationalUnit),
-        country: value(AttributeType::Country),
-        state: value(AttributeType::State),
-        locality: value(AttributeType::Locality),
-        domain_components: Some(labels),
         key_usages: Some(description.key_usages.clone()),
         extended_key_usages: Some(description.extended_key_usages.clone()),
         alt_names: Some(description.sans.clone()),
@@ -30,9 +17,8 @@ pub(super) fn attributes_of(old: &Certificate) -> Attributes {
         // The issuer may have another key type by now, so the signature follows the issuer unless the caller names one.
         signature_algorithm: Field::Missing,
         ttl: Some(format!("{}s", old.ttl)),
-        not_before: None,
-        not_after: None,
         basic_constraints: Some(BasicConstraints { is_ca: description.is_ca, path_length: description.path_length }),
+        ..Attributes::default()
     }
 }
 

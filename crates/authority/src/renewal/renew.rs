@@ -51,6 +51,7 @@ impl Authority {
         {
             return Ok(done);
         }
+        self.require_management(&call.requester, &old, Permission::CertificateRenew)?;
         let Some(profile_id) = old.profile_id else {
             return Err(Error::forbidden(
                 "renewal.no_profile",
@@ -67,10 +68,6 @@ impl Authority {
         self.check_eligible_for_renewal(call, &old, profile_id).await?;
         let profile = self.profile_in_force(call.project_id(), profile_id).await?;
         check_source(&old, &profile, source)?;
-        // Who renews is the requester of the successor, and a requester may read its key: a reused one is the old key.
-        if source == RenewalKeySource::Reuse && old.key_id.is_some() && !self.may_read_key(&call.requester, &old) {
-            return Err(Error::PermissionDenied(Permission::CertificateReadPrivateKey));
-        }
         let ground = Ground::of_profile(profile);
         let enrollment = match self.renewal_enrollment(call, &ground, &old, source, request).await {
             Ok(enrollment) => enrollment,
@@ -93,8 +90,12 @@ impl Authority {
         source: RenewalKeySource,
         request: RenewRequest,
     ) -> Result<Enrollment, Error> {
-        let around =
-            Circumstances { source: Source::Renewal, renews: Some(old.id), ..self.circumstances(call, ground) };
+        let around = Circumstances {
+            source: Source::Renewal,
+            renews: Some(old.id),
+            copied_subject: Some(&old.description.subject),
+            ..self.circumstances(call, ground)
+        };
         let copied = copy::attributes_of(old);
         let edits = request.attributes.unwrap_or_default();
         let metadata = old.metadata.clone();

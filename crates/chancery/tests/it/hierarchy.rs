@@ -254,7 +254,7 @@ async fn a_chain_of_five_keeps_every_path_length() {
     refused(world.admin(), (Method::POST, &path, &body), 400, "path_length.exhausted").await;
     let ca = json!({"commonName": "Deeper CA", "ttl": "10d", "basicConstraints": {"isCA": true, "pathLength": 0},
         "keyUsages": ["key_cert_sign"]});
-    assert_eq!(issue(&world, profile, &ca).await.1["code"], "path_length.exhausted");
+    assert_eq!(issue(&world, profile, &ca).await.1["violations"][0]["rule"], "path_length.exhausted");
 
     // "No limit" below a limited CA is what the chain leaves.
     let limited = json!({"notAfter": world.date_in_days(500), "maxPathLength": 3, "parentCaId": root});
@@ -711,5 +711,40 @@ async fn certificates_that_do_not_fit_the_waiting_ca_are_not_imported() {
     }
     let body = json!({"certificate": good, "certificateChain": root});
     world.admin().ok(Method::POST, &ca_path(ca, "/import-certificate"), Some(&body)).await;
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_gets_a_certificate_in_its_issuers_own_name() {
+    let world = World::start().await;
+    let root = world.root_ca("namesake", K::EcP256).await;
+    let profile = open_profile(&world, root).await;
+    for attributes in [
+        json!({"commonName": "World namesake", "ttl": "10d"}),
+        json!({"commonName": "World namesake", "ttl": "10d", "basicConstraints": {"isCA": true},
+            "keyUsages": ["key_cert_sign"]}),
+    ] {
+        let (status, answer) = issue(&world, profile, &attributes).await;
+        assert_eq!((status, &answer["violations"][0]["rule"]), (400, &json!("subject.issuer")), "{answer}");
+    }
+    let (status, answer) = issue(&world, profile, &json!({"commonName": "World namesake 2", "ttl": "10d"})).await;
+    assert_eq!(status, 200, "{answer}");
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refusal_lists_the_templates_and_the_issuers_rules_together() {
+    let world = World::start().await;
+    let pki = world.pki().await;
+    let attributes = json!({"commonName": "www.elsewhere.test", "ttl": "90y"});
+    let (status, answer) = issue(&world, pki.profile, &attributes).await;
+    let rules: Vec<&str> =
+        answer["violations"].as_array().unwrap().iter().filter_map(|it| it["rule"].as_str()).collect();
+    let expected = ["subject.common_name.allowed", "sans.dns_name.allowed", "validity.max", "issuer.validity"];
+    assert_eq!((status, rules), (400, expected.to_vec()), "{answer:#}");
+    let evaluated = json!({"profileId": pki.profile, "attributes": attributes});
+    let path = format!("{CERT_MANAGER}/certificates/evaluate");
+    let evaluated = world.operator().ok(Method::POST, &path, Some(&evaluated)).await;
+    assert_eq!(evaluated["verdict"], "refused");
     world.stop().await;
 }
