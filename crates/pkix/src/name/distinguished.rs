@@ -291,6 +291,8 @@ mod tests {
         check(AttributeType::CommonName, "", Err("name.empty"));
         check(AttributeType::CommonName, "a\0b", Err("name.characters"));
         check(AttributeType::CommonName, "a\nb", Err("name.characters"));
+        check(AttributeType::CommonName, "Jane\u{202e}eoD", Err("name.characters"));
+        check(AttributeType::CommonName, "Ja\u{200b}ne", Err("name.characters"));
         check(AttributeType::Organization, " a", Err("name.characters"));
         check(AttributeType::Organization, "a\u{a0}", Err("name.characters"));
         check(AttributeType::SerialNumber, "a_b", Err("name.characters"));
