@@ -47,19 +47,13 @@ pub(crate) fn shown(value: &str) -> String {
     format!("{start:?}")
 }
 
-/// Characters that show nothing, or turn the direction of what follows, so that a name reads as another one: zero-width
-/// ones, bidirectional controls, and the byte order mark.
-const fn is_invisible(one: char) -> bool {
-    matches!(one, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
-}
-
-/// Text rules shared by every kind of name: not empty, no control or invisible characters, no blanks at either end.
+/// Text rules shared by every kind of name: not empty, no control characters, no blanks at either end.
 pub(crate) fn check_text(what: &str, value: &str) -> Result<(), NameError> {
     if value.is_empty() {
         return Err(NameError::new("name.empty", format!("The {what} is empty")));
     }
-    if value.chars().any(|one| one.is_control() || is_invisible(one)) {
-        let message = format!("The {what} {} has a control or an invisible character", shown(value));
+    if value.chars().any(char::is_control) {
+        let message = format!("The {what} {} has a control character", shown(value));
         return Err(NameError::new("name.characters", message));
     }
     if value.trim() != value {

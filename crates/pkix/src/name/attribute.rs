@@ -138,6 +138,10 @@ impl AttributeType {
     /// The canonical form of a value, or why it is none.
     pub(crate) fn canonical(self, value: &str) -> Result<String, NameError> {
         check_text(self.as_str(), value)?;
+        if value.chars().any(is_invisible) {
+            let message = format!("The {} {} has an invisible character; remove it", self.as_str(), shown(value));
+            return Err(NameError::new("name.characters", message));
+        }
         let most = self.characters_max();
         if value.len() > most && value.chars().count() > most {
             let message = format!("The {self} {} is longer than {most} characters", shown(value));
@@ -181,4 +185,11 @@ impl Attribute {
     pub fn new(kind: AttributeType, value: impl Into<String>) -> Self {
         Self { kind, value: value.into() }
     }
+}
+
+/// Characters that show nothing, or turn the direction of what follows, so that a name reads as another one: zero-width
+/// ones, bidirectional controls, and the byte order mark.
+const fn is_invisible(one: char) -> bool {
+    matches!(one, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2064}'
+            | '\u{2066}'..='\u{206f}' | '\u{feff}')
 }

@@ -354,7 +354,10 @@ mod tests {
 
     fn any_attribute() -> impl Strategy<Value = Attribute> {
         let kinds = vec![AttributeType::CommonName, AttributeType::Organization, AttributeType::OrganizationalUnit];
-        (proptest::sample::select(kinds), "[^\\p{Cc}\\s]([^\\p{Cc}]{0,20}[^\\p{Cc}\\s])?")
+        (
+            proptest::sample::select(kinds),
+            "[^\\p{Cc}\\p{Cf}\\s]([^\\p{Cc}\\p{Cf}\\p{Zl}\\p{Zp}]{0,20}[^\\p{Cc}\\p{Cf}\\s])?",
+        )
             .prop_map(|(kind, value)| Attribute { kind, value })
     }
 
