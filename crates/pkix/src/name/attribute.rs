@@ -187,9 +187,14 @@ impl Attribute {
     }
 }
 
-/// Characters that show nothing, or turn the direction of what follows, so that a name reads as another one: zero-width
-/// ones, bidirectional controls, and the byte order mark.
+/// Characters that show nothing, or turn the direction of what follows, so that a name reads as another one. The joiners
+/// U+200C and U+200D are letters' business in several scripts and stay.
 const fn is_invisible(one: char) -> bool {
-    matches!(one, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2064}'
-            | '\u{2066}'..='\u{206f}' | '\u{feff}')
+    matches!(one,
+        '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{feff}'
+        | '\u{200b}' | '\u{200e}' | '\u{200f}'
+        | '\u{2028}'..='\u{202e}'
+        | '\u{2060}'..='\u{2064}'
+        | '\u{2066}'..='\u{206f}'
+    )
 }
