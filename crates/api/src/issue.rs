@@ -293,11 +293,16 @@ fn flat_request(body: FlatIssueCertificate) -> Result<(IssueRequest, bool), ApiE
 
 fn flat_target(body: &FlatIssueCertificate) -> Result<Target, ApiError> {
     match (body.profile_id, body.ca_id, body.certificate_template_id) {
-        (Some(profile), _, _) => Ok(Target::Profile {
+        // Whichever were ignored, its rules would be the ones that the caller counts on.
+        (Some(_), Some(_), _) | (Some(_), _, Some(_)) | (_, Some(_), Some(_)) => Err(ApiError::bad_request(
+            "issue.target",
+            "profileId, caId and certificateTemplateId each name other rules; send one of them",
+        )),
+        (Some(profile), None, None) => Ok(Target::Profile {
             profile_id: ProfileId::from_uuid(profile),
             application_id: body.application_id.map(ApplicationId::from_uuid),
         }),
-        (None, Some(ca), _) => Ok(Target::Ca(CaId::from_uuid(ca))),
+        (None, Some(ca), None) => Ok(Target::Ca(CaId::from_uuid(ca))),
         (None, None, Some(_)) => Err(ApiError::bad_request(
             "issue.template_only",
             "A template alone names no issuer. Make a certificate profile with this template and a CA, then request with its \
@@ -511,6 +516,22 @@ mod tests {
         let error = issue_request(body).unwrap_err();
         assert_eq!(error.status(), 422);
         assert_eq!(error.body("r").message.to_string(), "metadata: must contain at most 100 item(s)");
+    }
+
+    #[test]
+    fn an_older_form_names_one_target() {
+        let check = |keys: &[&str], expected: Option<&str>| {
+            let fields: Vec<String> = keys.iter().map(|key| format!(r#""{key}":"{ID}""#)).collect();
+            let body = crate::json::parse(format!("{{{}}}", fields.join(",")).as_bytes()).unwrap();
+            let code = flat_target(&body).err().and_then(|error| error.code().map(str::to_owned));
+            assert_eq!(code.as_deref(), expected, "{keys:?}");
+        };
+        check(&["profileId"], None);
+        check(&["caId"], None);
+        check(&["certificateTemplateId"], Some("issue.template_only"));
+        check(&["caId", "certificateTemplateId"], Some("issue.target"));
+        check(&["profileId", "caId"], Some("issue.target"));
+        check(&["profileId", "certificateTemplateId"], Some("issue.target"));
     }
 
     #[test]
