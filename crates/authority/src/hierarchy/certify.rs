@@ -4,12 +4,13 @@ use chancery_keys::{PrivateKey, Signer};
 use chancery_model::authority::{InternalCaConfiguration, NameConstraintRules};
 use chancery_model::{Randomness, Timestamp};
 use chancery_pkix::{
-    Attribute, AttributeType, BasicConstraints, DistinguishedName, Extensions, GeneralSubtree, KeyUsage, LintContext,
-    NameConstraints, PublicKey, SerialNumber, SignatureAlgorithm, TbsCertificate, Validity, assemble, lint_tbs,
+    Attribute, AttributeType, BasicConstraints, DistinguishedName, Extensions, GeneralSubtree, KeyUsage,
+    NameConstraints, PublicKey, SerialNumber, SignatureAlgorithm, TbsCertificate, Validity,
 };
 
 use super::issuer::Issuer;
 use crate::error::Error;
+use crate::issuance::{lint, signed};
 
 /// A fresh CA's start is set back this much for relying parties whose clocks run behind.
 const BACKDATE_SECONDS: i64 = 300;
@@ -83,31 +84,11 @@ pub(super) fn certify(
     .to_der()
     .map_err(Error::internal)?;
     lint(&tbs_der, &subject_der, parent)?;
-    let signature = match by {
-        Certifier::Parent(issuer) => issuer.signer().sign(algorithm, &tbs_der),
-        Certifier::Own { key, .. } => key.sign(algorithm, &tbs_der),
-    }
-    .map_err(Error::internal)?;
-    Ok(CertifiedCa { der: assemble(&tbs_der, algorithm, &signature), serial_number: serial.to_hex() })
-}
-
-fn lint(tbs_der: &[u8], own_subject_der: &[u8], parent: Option<&Issuer>) -> Result<(), Error> {
-    let context = LintContext {
-        issuer_subject_der: parent.map_or(own_subject_der, Issuer::subject_der),
-        issuer_key_id: parent.map(Issuer::key_id),
-        issuer_validity: parent.map(Issuer::validity),
-        self_signed: parent.is_none(),
+    let signer: &dyn Signer = match by {
+        Certifier::Parent(issuer) => issuer.signer(),
+        Certifier::Own { key, .. } => *key,
     };
-    let findings = lint_tbs(tbs_der, &context);
-    if findings.is_empty() {
-        return Ok(());
-    }
-    let texts: Vec<_> = findings.iter().map(|it| format!("{} ({}): {}", it.rule, it.clause, it.message)).collect();
-    Err(Error::malformed(
-        "lint.refused",
-        "configuration",
-        format!("not signed, because it would be malformed: {}", texts.join("; ")),
-    ))
+    Ok(CertifiedCa { der: signed(&tbs_der, algorithm, signer)?, serial_number: serial.to_hex() })
 }
 
 /// The subject of a CA as configured, in certificate order.

@@ -1,6 +1,6 @@
 //! Making, changing and removing certification authorities.
 
-use chancery_keys::{PrivateKey, Signer};
+use chancery_keys::PrivateKey;
 use chancery_model::audit::AuditEvent;
 use chancery_model::authority::{
     CaCertificate, CaLevel, CaStatus, CertificationAuthority, InternalCaConfiguration, SealedKey,
@@ -15,7 +15,7 @@ use crate::Authority;
 use crate::call::Call;
 use crate::enrollment::Field;
 use crate::error::Error;
-use crate::issuance::key_place;
+use crate::issuance::{key_place, signed};
 
 /// A CA to be made. The key is made here and never leaves.
 #[derive(Clone, Debug)]
@@ -200,8 +200,7 @@ impl Authority {
             basic_constraints: Some(BasicConstraints { is_ca: true, path_length: None }),
         }
         .to_der();
-        let signature = key.sign(algorithm, &unsigned).map_err(Error::internal)?;
-        let csr = chancery_pkix::assemble(&unsigned, algorithm, &signature);
+        let csr = signed(&unsigned, algorithm, &key)?;
         let audit = call.audit(self.now(), AuditEvent::CaCsrRead, Some(("ca", id.as_uuid())), serde_json::json!({}));
         self.commit(Write::default().audited(audit)).await?;
         Ok(chancery_pkix::pem::encode("CERTIFICATE REQUEST", &csr))

@@ -45,7 +45,9 @@ use crate::stage::Stage;
 pub use certificate::Zeroizing;
 pub use explain::Explanation;
 pub use idempotency::Begin;
+pub(crate) use prepare::lint;
 pub(crate) use record::key_place;
+pub(crate) use sign::signed;
 
 /// A certificate that is on disk, with what its requester gets.
 pub struct Issued {

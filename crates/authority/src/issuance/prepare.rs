@@ -86,7 +86,8 @@ fn extended_key_usages(enrollment: &Enrollment) -> Vec<ExtendedKeyUsage> {
     enrollment.extended_key_usages.iter().map(|it| it.value).collect()
 }
 
-fn lint(tbs_der: &[u8], own_subject_der: &[u8], issuer: Option<&Issuer>) -> Result<(), Error> {
+/// Lints to-be-signed bytes: nothing is signed that a rule finds fault with, CA certificates neither.
+pub(crate) fn lint(tbs_der: &[u8], own_subject_der: &[u8], issuer: Option<&Issuer>) -> Result<(), Error> {
     let context = LintContext {
         issuer_subject_der: issuer.map_or(own_subject_der, Issuer::subject_der),
         issuer_key_id: issuer.map(Issuer::key_id),
@@ -98,11 +99,8 @@ fn lint(tbs_der: &[u8], own_subject_der: &[u8], issuer: Option<&Issuer>) -> Resu
         return Ok(());
     }
     let texts: Vec<_> = findings.iter().map(|it| format!("{} ({}): {}", it.rule, it.clause, it.message)).collect();
-    Err(Error::malformed(
-        "lint.refused",
-        "certificate",
-        format!("not signed, because it would be malformed: {}", texts.join("; ")),
-    ))
+    let message = format!("not signed, because it would be malformed: {}", texts.join("; "));
+    Err(Error::malformed("lint.refused", "certificate", message))
 }
 
 /// Reads the bytes back and holds them against the approved enrolment, field by field (promise P5).

@@ -1,7 +1,7 @@
-//! Sign: the only caller of a [`Signer`] for certificates of the issuance path.
+//! Sign: the only caller of a [`Signer`].
 
 use chancery_keys::Signer;
-use chancery_pkix::{SerialNumber, assemble};
+use chancery_pkix::{SerialNumber, SignatureAlgorithm, assemble};
 
 use super::SubjectKey;
 use super::prepare::PreparedCertificate;
@@ -21,11 +21,16 @@ pub(super) fn sign(
     key: &SubjectKey,
 ) -> Result<SignedCertificate, Error> {
     let PreparedCertificate { tbs_der, serial, signature_algorithm } = prepared;
-    let signature = match (issuer, key.held()) {
-        (Some(issuer), _) => issuer.signer().sign(signature_algorithm, &tbs_der),
-        (None, Some(own)) => own.sign(signature_algorithm, &tbs_der),
+    let signer: &dyn Signer = match (issuer, key.held()) {
+        (Some(issuer), _) => issuer.signer(),
+        (None, Some(own)) => own,
         (None, None) => return Err(Error::internal("a self-signed certificate without its private key")),
-    }
-    .map_err(Error::internal)?;
-    Ok(SignedCertificate { der: assemble(&tbs_der, signature_algorithm, &signature), serial })
+    };
+    Ok(SignedCertificate { der: signed(&tbs_der, signature_algorithm, signer)?, serial })
+}
+
+/// To-be-signed bytes with their signature (the `SIGNED` of X.509): certificates, those of CAs, and the CSRs of CAs.
+pub(crate) fn signed(tbs_der: &[u8], algorithm: SignatureAlgorithm, signer: &dyn Signer) -> Result<Vec<u8>, Error> {
+    let signature = signer.sign(algorithm, tbs_der).map_err(Error::internal)?;
+    Ok(assemble(tbs_der, algorithm, &signature))
 }
