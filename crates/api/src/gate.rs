@@ -105,9 +105,9 @@ impl Gate {
     async fn once(&self, call: Call, mut parts: Parts, body: Body, next: Next) -> Result<Response, ApiError> {
         let bytes = read_body(&parts.headers, body).await?;
         let authority = self.state.authority().clone();
-        match authority.idempotent_begin(&call, body_hash(&parts, &bytes)).await? {
-            Begin::Fresh => {}
-            Begin::InProgress if self.resumes => {}
+        let first = match authority.idempotent_begin(&call, body_hash(&parts, &bytes)).await? {
+            Begin::Fresh => true,
+            Begin::InProgress if self.resumes => false,
             Begin::InProgress => {
                 let message = "A call with this Idempotency-Key is not finished yet; try again in a moment";
                 return Err(ApiError::conflict("idempotency.in_progress", message));
@@ -117,11 +117,11 @@ impl Gate {
                 return Err(ApiError::conflict("idempotency.mismatch", message));
             }
             Begin::Replay(status, body) => return Ok(replayed(status, body)),
-        }
+        };
         parts.extensions.insert(call.clone());
         let request = Request::from_parts(parts, Body::from(bytes));
         let run = tokio::spawn(async move { next.run(request).await });
-        let keep = tokio::spawn(async move { keep_answer(&authority, &call, run.await).await });
+        let keep = tokio::spawn(async move { keep_answer(&authority, &call, first, run.await).await });
         keep.await.map_err(ApiError::internal)?
     }
 
@@ -132,10 +132,12 @@ impl Gate {
     }
 }
 
-/// Keeps the answer under its key. A call that failed, or broke off, frees the key.
+/// Keeps the answer under its key. A call that failed, or broke off, frees the key, unless another call with the key
+/// came first: the key is that one's.
 async fn keep_answer(
     authority: &Authority,
     call: &Call,
+    first: bool,
     answered: Result<Response, tokio::task::JoinError>,
 ) -> Result<Response, ApiError> {
     let response = match answered {
@@ -144,6 +146,9 @@ async fn keep_answer(
     };
     let (mut parts, body) = response.into_parts();
     let body = axum::body::to_bytes(body, usize::MAX).await.map_err(ApiError::internal)?;
+    if !first && parts.status.as_u16() >= 400 {
+        return Ok(Response::from_parts(parts, Body::from(body)));
+    }
     let kept = parts.extensions.remove::<RepeatedBody>().map_or_else(|| body.clone(), |repeated| repeated.0);
     // What was changed is changed: that its answer could not be kept must not make the call look failed.
     if let Err(error) = authority.idempotent_finish(call, parts.status.as_u16(), &kept).await {
