@@ -15,6 +15,9 @@ use crate::issuance::{lint, signed};
 /// A fresh CA's start is set back this much for relying parties whose clocks run behind.
 const BACKDATE_SECONDS: i64 = 300;
 
+/// What a CA key is for (RFC 5280 §4.2.1.3). No digitalSignature: no CA key signs anything but certificates and CRLs.
+pub(super) const KEY_USAGES: [KeyUsage; 2] = [KeyUsage::KeyCertSign, KeyUsage::CrlSign];
+
 /// What a CA certificate will say.
 pub(super) struct CaCertificateContents<'a> {
     pub subject: &'a DistinguishedName,
@@ -60,8 +63,7 @@ pub(super) fn certify(
     let subject_der = contents.subject.to_der();
     let extensions = Extensions {
         basic_constraints: Some(BasicConstraints { is_ca: true, path_length: contents.path_length }),
-        // A CA key signs its own OCSP answers until delegated responders exist, hence digitalSignature.
-        key_usages: [KeyUsage::DigitalSignature, KeyUsage::KeyCertSign, KeyUsage::CrlSign].into_iter().collect(),
+        key_usages: KEY_USAGES.into_iter().collect(),
         extended_key_usages: Vec::new(),
         subject_alt_names: Vec::new(),
         subject_key_id: contents.public_key.key_id().to_vec(),

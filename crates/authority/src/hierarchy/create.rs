@@ -7,7 +7,7 @@ use chancery_model::authority::{
 };
 use chancery_model::permission::Permission;
 use chancery_model::{CaCertificateId, CaId, KeyId, TemplateId, Timestamp};
-use chancery_pkix::{BasicConstraints, CertificationRequestInfo, KeyUsage, SignatureAlgorithm};
+use chancery_pkix::{BasicConstraints, CertificationRequestInfo, SignatureAlgorithm};
 use chancery_store::{Change, Write};
 
 use super::certify::{self, CaCertificateContents, Certifier};
@@ -195,7 +195,7 @@ impl Authority {
             subject_der: &subject.to_der(),
             public_key: key.public_key(),
             subject_alt_names: &[],
-            key_usages: [KeyUsage::KeyCertSign, KeyUsage::CrlSign].into_iter().collect(),
+            key_usages: certify::KEY_USAGES.into_iter().collect(),
             extended_key_usages: &[],
             basic_constraints: Some(BasicConstraints { is_ca: true, path_length: None }),
         }

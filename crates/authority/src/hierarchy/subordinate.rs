@@ -6,7 +6,7 @@ use chancery_model::permission::Permission;
 use chancery_model::profile::EnrollmentType;
 use chancery_model::request::{CertificateRequest, RequestStatus};
 use chancery_model::{CaId, CertificateId, RequestId, Timestamp};
-use chancery_pkix::{AttributeType, CertificationRequest, DistinguishedName, KeyUsage};
+use chancery_pkix::{AttributeType, CertificationRequest, DistinguishedName};
 use chancery_store::{Change, Write};
 use sha2::{Digest, Sha256};
 
@@ -102,7 +102,7 @@ impl Authority {
             description: CertificateDescription {
                 subject: csr.subject().attributes().to_vec(),
                 sans: Vec::new(),
-                key_usages: vec![KeyUsage::DigitalSignature, KeyUsage::KeyCertSign, KeyUsage::CrlSign],
+                key_usages: certify::KEY_USAGES.to_vec(),
                 extended_key_usages: Vec::new(),
                 key_algorithm: csr.public_key().algorithm(),
                 signature_algorithm: issuer.signature_algorithm(),
