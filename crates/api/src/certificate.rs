@@ -260,6 +260,9 @@ fn configuration(body: ConfigureRenewal) -> Result<RenewalConfiguration, ApiErro
     if body.enable_auto_renewal == Some(false) && sets {
         issues.add("enableAutoRenewal", "false cannot be combined with settings of the renewal");
     }
+    if body.renew_jitter.is_some() && (body.renew_at.is_none() || body.renew_before_days.is_some()) {
+        issues.add("renewJitter", "goes with renewAt only; renewBeforeDays names the day exactly");
+    }
     let days = body.renew_before_days;
     issues.range("renewBeforeDays", days.unwrap_or(1), 1..=30);
     let configuration = RenewalConfiguration {
@@ -351,6 +354,19 @@ pub(crate) fn to_pem(certificate: &Certificate) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_jitter_goes_with_a_renewal_point() {
+        let check = |text: &str, accepted: bool| {
+            let body = crate::json::parse(text.as_bytes()).unwrap();
+            assert_eq!(configuration(body).is_ok(), accepted, "{text}");
+        };
+        check(r#"{"renewAt":{"fraction":0.5},"renewJitter":"1h"}"#, true);
+        check(r#"{"renewBeforeDays":7}"#, true);
+        check(r#"{"renewJitter":"1h"}"#, false);
+        check(r#"{"renewBeforeDays":7,"renewJitter":"1h"}"#, false);
+        check(r#"{"enableAutoRenewal":false,"renewBeforeDays":7}"#, false);
+    }
 
     #[test]
     fn renewal_settings_are_checked() {

@@ -188,14 +188,7 @@ impl WithoutKey for FlatIssueAnswer {
 
 fn issue_answer(issued: &Issued, without_root: bool) -> IssueAnswer {
     IssueAnswer {
-        certificate: Some(IssuedCertificate {
-            certificate: pem::encode(pem::CERTIFICATE, &issued.certificate.der),
-            issuing_ca_certificate: issuing_ca(issued),
-            certificate_chain: chain(issued, without_root),
-            private_key: issued.private_key.as_ref().map(|key| key.as_str().to_owned()),
-            serial_number: issued.certificate.serial_number.clone(),
-            certificate_id: issued.certificate.id.as_uuid(),
-        }),
+        certificate: Some(issued_certificate(issued, without_root)),
         certificate_request_id: issued.request_id.as_uuid(),
         status: RequestStatus::Issued,
         message: None,
@@ -204,16 +197,28 @@ fn issue_answer(issued: &Issued, without_root: bool) -> IssueAnswer {
 }
 
 fn flat_answer(issued: &Issued, without_root: bool) -> FlatIssueAnswer {
+    let nested = issued_certificate(issued, without_root);
     FlatIssueAnswer {
+        certificate: nested.certificate,
+        issuing_ca_certificate: nested.issuing_ca_certificate,
+        certificate_chain: nested.certificate_chain,
+        private_key: nested.private_key,
+        serial_number: nested.serial_number,
+        certificate_id: nested.certificate_id,
+        certificate_request_id: issued.request_id.as_uuid(),
+        status: Some(RequestStatus::Issued),
+        warnings: warnings(&issued.warnings),
+    }
+}
+
+fn issued_certificate(issued: &Issued, without_root: bool) -> IssuedCertificate {
+    IssuedCertificate {
         certificate: pem::encode(pem::CERTIFICATE, &issued.certificate.der),
         issuing_ca_certificate: issuing_ca(issued),
         certificate_chain: chain(issued, without_root),
         private_key: issued.private_key.as_ref().map(|key| key.as_str().to_owned()),
         serial_number: issued.certificate.serial_number.clone(),
         certificate_id: issued.certificate.id.as_uuid(),
-        certificate_request_id: issued.request_id.as_uuid(),
-        status: Some(RequestStatus::Issued),
-        warnings: warnings(&issued.warnings),
     }
 }
 
