@@ -174,13 +174,13 @@ pub(super) fn issuer_violation(enrollment: &Enrollment, issuer: &Issuer, now: Ti
     if validity.value.not_after <= issuer.not_after() {
         return None;
     }
-    let remaining = Ttl::from_seconds(issuer.not_after().as_seconds() - now.as_seconds());
-    let field = if validity.value.dated { "notAfter" } else { "ttl" };
-    let suggestion = remaining.filter(|_| !validity.value.dated).map(|ttl| Suggestion {
+    let field = if validity.value.explicit { "notAfter" } else { "ttl" };
+    let fitting = fitting_ttl(issuer.not_after().as_seconds() - now.as_seconds()).filter(|_| !validity.value.explicit);
+    let suggestion = fitting.map(|ttl| Suggestion {
         action: SuggestedAction::Set,
         field: field.to_owned(),
         value: Some(format!("{}s", ttl.as_seconds())),
-        text: format!("Set {field} to {} seconds, what is left of the issuing CA's life", ttl.as_seconds()),
+        text: format!("Set {field} to {ttl}, which ends before the issuing CA does"),
     });
     Some(Violation {
         rule: "issuer.validity".to_owned(),
@@ -193,4 +193,32 @@ pub(super) fn issuer_violation(enrollment: &Enrollment, issuer: &Issuer, now: Ti
         ),
         suggestion,
     })
+}
+
+/// A life that still fits when the request is made again a while later: a tenth is left over, an hour at most, and the
+/// rest is rounded down to whole days, hours or minutes.
+fn fitting_ttl(remaining_seconds: i64) -> Option<Ttl> {
+    let usable = remaining_seconds - (remaining_seconds / 10).clamp(0, 3_600);
+    let unit = [86_400, 3_600, 60].into_iter().find(|unit| usable >= *unit)?;
+    Ttl::from_seconds(usable - usable % unit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_suggested_life_leaves_time_to_ask_again() {
+        for (remaining, expected) in [
+            (10 * 86_400, Some(9 * 86_400)),
+            (10 * 86_400 + 3_600, Some(10 * 86_400)),
+            (7_200, Some(3_600)),
+            (600, Some(540)),
+            (60, None),
+            (0, None),
+            (-5, None),
+        ] {
+            assert_eq!(fitting_ttl(remaining).map(Ttl::as_seconds), expected, "{remaining}");
+        }
+    }
 }

@@ -57,7 +57,7 @@ impl Authority {
 }
 
 fn evaluated(ground: &Ground, enrollment: &Enrollment, now: Timestamp) -> Explanation {
-    let verdict = decide::judge(ground.bench(now), enrollment, Detail::Everything);
+    let verdict = decide::judge(ground.criteria(now), enrollment, Detail::Everything);
     Explanation {
         approved: verdict.is_approved(),
         fields: field_reports(enrollment),

@@ -82,8 +82,8 @@ impl Ground {
         self.profile.as_ref().map_or(&self.direct, |it| &it.profile.settings)
     }
 
-    fn bench(&self, now: Timestamp) -> decide::Bench<'_> {
-        decide::Bench { rules: &self.template.rules, issuer: self.issuer.as_deref(), now }
+    fn criteria(&self, now: Timestamp) -> decide::Criteria<'_> {
+        decide::Criteria { rules: &self.template.rules, issuer: self.issuer.as_deref(), now }
     }
 
     pub fn profile_id(&self) -> Option<ProfileId> {
@@ -122,8 +122,8 @@ impl Authority {
     /// The path from the resolved request on. Every way of issuing ends here.
     pub(crate) async fn walk(&self, call: &Call, walk: Walk<'_>) -> Result<Issued, Error> {
         let Walk { ground, enrollment, event, predecessor } = walk;
-        let bench = ground.bench(self.now());
-        let decided = self.stages().time(Stage::Decide, || decide::decide(bench, enrollment));
+        let criteria = ground.criteria(self.now());
+        let decided = self.stages().time(Stage::Decide, || decide::decide(criteria, enrollment));
         let approved = match decided {
             Ok(approved) => approved,
             Err(refused) => {

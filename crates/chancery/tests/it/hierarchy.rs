@@ -748,3 +748,33 @@ async fn a_refusal_lists_the_templates_and_the_issuers_rules_together() {
     assert_eq!(evaluated["verdict"], "refused");
     world.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_suggested_life_still_fits_a_while_later() {
+    let world = World::start().await;
+    let root = world.root_ca("brief", K::EcP256).await;
+    let profile = open_profile(&world, root).await;
+    let (status, answer) = issue(&world, profile, &json!({"commonName": "www.acme.test", "ttl": "50y"})).await;
+    assert_eq!((status, &answer["violations"][0]["rule"]), (400, &json!("issuer.validity")), "{answer}");
+    let ttl = &answer["violations"][0]["suggestion"]["value"];
+    world.clock.advance_seconds(300);
+    let (status, answer) = issue(&world, profile, &json!({"commonName": "www.acme.test", "ttl": ttl})).await;
+    assert_eq!(status, 200, "{answer}");
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ca_keys_are_for_certificates_and_crls_only() {
+    let world = World::start().await;
+    let root = world.root_ca("usages", K::EcP256).await;
+    let (csr, _) = certification_request("Elsewhere CA", &[], K::EcP256);
+    let body = json!({"csr": csr, "notAfter": world.date_in_days(100)});
+    let signed = world.admin().ok(Method::POST, &ca_path(root, "/sign-intermediate"), Some(&body)).await;
+    let own = world.admin().ok(Method::GET, &ca_path(root, "/certificate"), None).await;
+    for certificate in [text(&own, "/certificate"), text(&signed, "/certificate")] {
+        let shown = judge::openssl_text(&certificate);
+        assert!(shown.contains("Certificate Sign, CRL Sign"), "{shown}");
+        assert!(!shown.contains("Digital Signature"), "{shown}");
+    }
+    world.stop().await;
+}
