@@ -6,7 +6,8 @@ use chancery_authority::enrollment::Field;
 use chancery_authority::hierarchy::{CaPatch, NewCa};
 use chancery_authority::{Authority, Call};
 use chancery_model::authority::{
-    CaCertificate, CaLevel, CaStatus, CertificationAuthority, InternalCaConfiguration, NameConstraintRules, Subtree,
+    AutoRenewal, CaCertificate, CaLevel, CaStatus, CertificationAuthority, InternalCaConfiguration,
+    NameConstraintRules, StatusSettings, Subtree,
 };
 use chancery_model::permission::Permission;
 use chancery_model::{CaId, TemplateId};
@@ -186,6 +187,8 @@ fn configuration(from: CaConfiguration, issues: &mut Issues) -> Result<InternalC
         not_after: issues.date("configuration.notAfter", from.not_after.as_deref().filter(|it| !it.is_empty())),
         path_length_max: from.max_path_length.filter(|length| *length >= 0),
         name_constraints: from.name_constraints.map(|rules| constraints(rules, issues)),
+        status: StatusSettings::default(),
+        auto_renewal: AutoRenewal::default(),
     };
     if let Some(algorithm) = issues.word("configuration.keyAlgorithm", from.key_algorithm.as_str()) {
         made.key_algorithm = algorithm;

@@ -26,7 +26,7 @@ pub(crate) fn shown(from: &Certificate, now: Timestamp) -> wire::certificate::Ce
         not_after: from.not_after.to_string(),
         status: status(from.status(now)),
         serial_number: from.serial_number.clone(),
-        friendly_name: common_name.clone(),
+        friendly_name: from.friendly_name.clone().unwrap_or_else(|| common_name.clone()),
         common_name,
         ca_id: from.ca_id.map(|id| id.as_uuid()),
         ca_cert_id: from.ca_certificate_id.map(|id| id.as_uuid()),
@@ -35,7 +35,7 @@ pub(crate) fn shown(from: &Certificate, now: Timestamp) -> wire::certificate::Ce
         profile_id: from.profile_id.map(|id| id.as_uuid()),
         application_id: from.application_id.map(|id| id.as_uuid()),
         revoked_at: from.revocation.map(|it| it.at.to_string()),
-        revocation_reason: from.revocation.map(|it| it.reason),
+        revocation_reason: from.revocation.map(|it| it.reason.code()),
         alt_names: joined(description.sans.iter().map(|(_, value)| value.as_str())),
         key_usages: Some(words(&description.key_usages, |it| wire::words::KeyUsage::from_name(it.as_str()))),
         extended_key_usages: Some(words(&description.extended_key_usages, |it| {
@@ -46,8 +46,10 @@ pub(crate) fn shown(from: &Certificate, now: Timestamp) -> wire::certificate::Ce
         renewed_by_certificate_id: from.renewal.renewed_by.map(|id| id.as_uuid()),
         renewal_error: from.renewal.error.clone(),
         renewal_due_at: from.renewal.due_at.map(|time| time.to_string()),
-        key_algorithm: wire::words::KeyAlgorithm::from_name(description.key_algorithm.as_str()),
-        signature_algorithm: wire::words::SignatureAlgorithm::from_name(description.signature_algorithm.as_str()),
+        key_algorithm: description.key_algorithm.and_then(|it| wire::words::KeyAlgorithm::from_name(it.as_str())),
+        signature_algorithm: description
+            .signature_algorithm
+            .and_then(|it| wire::words::SignatureAlgorithm::from_name(it.as_str())),
         subject_organization: subject(AttributeType::Organization),
         subject_organizational_unit: subject(AttributeType::OrganizationalUnit),
         subject_country: subject(AttributeType::Country),
@@ -58,7 +60,7 @@ pub(crate) fn shown(from: &Certificate, now: Timestamp) -> wire::certificate::Ce
         fingerprint_sha1: sha1(from),
         is_ca: Some(description.is_ca),
         path_length: description.path_length,
-        source: Some("issued".to_owned()),
+        source: Some(from.source.as_str().to_owned()),
         discovery_metadata: None,
         details: None,
     }

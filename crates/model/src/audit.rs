@@ -49,6 +49,17 @@ events! {
     CaCertificateIssued => "ca.certificate-issued";
     CaCertificateImported => "ca.certificate-imported";
     CaCsrRead => "ca.csr-read";
+    CaCertificateRenewed => "ca.certificate-renewed";
+    /// A new key, and a certificate over it.
+    CaRolledOver => "ca.rolled-over";
+    CaRenewalFailed => "ca.renewal-failed";
+    CaCertificateRevoked => "ca.certificate-revoked";
+    /// A CA that was run elsewhere, with its key.
+    CaImported => "ca.imported";
+    CrlPublished => "crl.published";
+    OcspResponderRotated => "ocsp.responder-rotated";
+    /// A planned publication or rotation did not succeed; it is tried again.
+    StatusFailed => "status.failed";
     IntermediateSigned => "ca.intermediate-signed";
     TemplateCreated => "template.created";
     TemplateUpdated => "template.updated";
@@ -61,12 +72,30 @@ events! {
     CertificateRefused => "certificate.refused";
     CertificateRenewed => "certificate.renewed";
     CertificateRenewalRefused => "certificate.renewal-refused";
+    /// The server was to renew it and could not.
+    CertificateRenewalFailed => "certificate.renewal-failed";
+    CertificateRevoked => "certificate.revoked";
+    CertificateReleased => "certificate.released";
+    CertificatesBulkRevoked => "certificate.bulk-revoked";
+    CertificateImported => "certificate.imported";
+    CertificatesCleanedUp => "certificate.cleaned-up";
     CertificateEvaluated => "certificate.evaluated";
     CertificateConfigured => "certificate.configured";
     CertificateUpdated => "certificate.updated";
     CertificateDeleted => "certificate.deleted";
     PrivateKeyRead => "certificate.private-key-read";
     RequestCancelled => "certificate-request.cancelled";
+    ApplicationCreated => "application.created";
+    ApplicationUpdated => "application.updated";
+    ApplicationDeleted => "application.deleted";
+    ApplicationProfilesChanged => "application.profiles-changed";
+    ApplicationEnrollmentConfigured => "application.enrollment-configured";
+    ApplicationMembersChanged => "application.members-changed";
+    AlertCreated => "alert.created";
+    AlertUpdated => "alert.updated";
+    AlertDeleted => "alert.deleted";
+    AlertTested => "alert.tested";
+    NotificationFailed => "alert.notification-failed";
     AccessDenied => "access.denied";
     AuditExported => "audit.exported";
 }

@@ -3,8 +3,9 @@
 use chancery_pkix::{KeyAlgorithm, SignatureAlgorithm};
 use serde::{Deserialize, Serialize};
 
+use crate::certificate::Revocation;
 use crate::id::{CaCertificateId, CaId, KeyId, ProjectId, TemplateId};
-use crate::time::Timestamp;
+use crate::time::{Timestamp, Ttl};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CertificationAuthority {
@@ -18,7 +19,9 @@ pub struct CertificationAuthority {
     pub direct_issuance_template: Option<TemplateId>,
     /// The certificate that signs now; absent while the CA waits for one.
     pub active_certificate: Option<CaCertificateId>,
+    /// The key that signs new certificates; earlier keys go on signing CRLs for what they issued.
     pub key_id: KeyId,
+    pub last_renewal: Option<CaRenewalReport>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
 }
@@ -89,6 +92,67 @@ pub struct InternalCaConfiguration {
     /// Put into the CA's certificate and enforced at issuance (RFC 5280 §4.2.1.10).
     #[serde(default)]
     pub name_constraints: Option<NameConstraintRules>,
+    /// How the CA tells what it has revoked.
+    #[serde(default)]
+    pub status: StatusSettings,
+    #[serde(default)]
+    pub auto_renewal: AutoRenewal,
+}
+
+/// How a CA tells relying parties which of its certificates are revoked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct StatusSettings {
+    /// From thisUpdate to nextUpdate: 1 hour to 365 days.
+    pub crl_validity: Ttl,
+    /// How many partitions new certificates are spread over: 1 to 256. With 1 there is the complete CRL only.
+    pub crl_partitions: u32,
+    /// How often a delta CRL is made; absent: never.
+    pub delta_crl_interval: Option<Ttl>,
+    /// Whether certificates point to the OCSP responder.
+    pub ocsp: bool,
+    /// Whether certificates point to the CRL served here.
+    pub managed_crl_url: bool,
+    /// Further places of the CRL, written into certificates beside the managed one.
+    pub crl_urls: Vec<String>,
+}
+
+impl Default for StatusSettings {
+    fn default() -> Self {
+        Self {
+            crl_validity: Ttl::DAY.times(7),
+            crl_partitions: 1,
+            delta_crl_interval: None,
+            ocsp: true,
+            managed_crl_url: true,
+            crl_urls: Vec::new(),
+        }
+    }
+}
+
+/// Whether and when the server renews a CA that has an internal parent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct AutoRenewal {
+    pub enabled: bool,
+    /// 1 to 365.
+    pub days_before_expiry: Option<u32>,
+    /// Whether the renewed certificate gets a new key (roll over).
+    pub new_key: bool,
+}
+
+impl Default for AutoRenewal {
+    fn default() -> Self {
+        Self { enabled: false, days_before_expiry: None, new_key: false }
+    }
+}
+
+/// How the last renewal of a CA by the server went.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CaRenewalReport {
+    pub success: bool,
+    pub message: String,
+    pub at: Timestamp,
 }
 
 /// Name constraints as written: each subtree a name kind and a value.
@@ -112,6 +176,8 @@ pub struct CaCertificate {
     pub id: CaCertificateId,
     pub ca_id: CaId,
     pub project_id: ProjectId,
+    /// The key that it certifies.
+    pub key_id: KeyId,
     /// 1 for the first, growing by one.
     pub version: i64,
     /// Lower-case hex.
@@ -121,9 +187,13 @@ pub struct CaCertificate {
     pub chain: Vec<Vec<u8>>,
     /// Absent for a root and for a certificate issued elsewhere.
     pub parent_ca_id: Option<CaId>,
+    /// Which certificate of the parent signed it; absent like the parent.
+    pub parent_certificate_id: Option<CaCertificateId>,
     pub path_length: Option<u8>,
     pub not_before: Timestamp,
     pub not_after: Timestamp,
+    /// By its parent.
+    pub revocation: Option<Revocation>,
     pub created_at: Timestamp,
 }
 

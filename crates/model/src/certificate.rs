@@ -8,13 +8,14 @@ use crate::id::{
 };
 use crate::identity::ActorId;
 use crate::page::SortOrder;
-use crate::profile::EnrollmentType;
-use crate::time::Timestamp;
+use crate::profile::{EnrollmentType, RenewAt};
+use crate::time::{Timestamp, Ttl};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Certificate {
     pub id: CertificateId,
     pub project_id: ProjectId,
+    /// For an imported certificate, or one the server made for itself, an id that no request has.
     pub request_id: RequestId,
     /// Absent for certificates signed outside a profile (sign-intermediate).
     pub profile_id: Option<ProfileId>,
@@ -25,6 +26,9 @@ pub struct Certificate {
     pub ca_certificate_id: Option<CaCertificateId>,
     pub application_id: Option<ApplicationId>,
     pub enrollment: EnrollmentType,
+    pub source: CertificateSource,
+    /// What people call it, up to 255 characters.
+    pub friendly_name: Option<String>,
     pub requester: ActorId,
     /// Lower-case hex, unique per issuer.
     pub serial_number: String,
@@ -38,6 +42,8 @@ pub struct Certificate {
     pub description: CertificateDescription,
     /// The sealed private key, where the server keeps one.
     pub key_id: Option<KeyId>,
+    /// Which partition of its issuer's CRLs would list it; 0 where they are not partitioned.
+    pub crl_partition: u32,
     pub revocation: Option<Revocation>,
     pub renewal: RenewalState,
     pub metadata: Vec<(String, String)>,
@@ -73,11 +79,58 @@ pub struct CertificateDescription {
     pub sans: Vec<(GeneralNameKind, String)>,
     pub key_usages: Vec<KeyUsage>,
     pub extended_key_usages: Vec<ExtendedKeyUsage>,
-    pub key_algorithm: KeyAlgorithm,
-    pub signature_algorithm: SignatureAlgorithm,
+    /// Absent: a foreign certificate with a key of a kind that is never made here.
+    pub key_algorithm: Option<KeyAlgorithm>,
+    /// Absent: a foreign certificate, signed in a way that is never done here.
+    pub signature_algorithm: Option<SignatureAlgorithm>,
     pub is_ca: bool,
     pub path_length: Option<u8>,
     pub from_csr: bool,
+    /// For a certificate that was made elsewhere: what the fields above have no words for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub foreign: Option<ForeignDescription>,
+}
+
+/// What only a foreign certificate may say.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ForeignDescription {
+    /// The issuer's name as text (RFC 4514).
+    pub issuer: String,
+    /// The key as people name it: `RSA 1024`, `DSA`, `EC 1.3.132.0.10`.
+    pub key: String,
+    /// The signature algorithm: a known name, else the object identifier.
+    pub signature: String,
+    /// Object identifiers of extended key usages that have no name here.
+    pub extended_key_usages: Vec<String>,
+    /// Object identifiers of extensions that were not understood.
+    pub extensions: Vec<String>,
+}
+
+/// How a certificate came into the inventory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CertificateSource {
+    #[default]
+    Issued,
+    Imported,
+}
+
+impl CertificateSource {
+    pub const ALL: &[Self] = &[Self::Issued, Self::Imported];
+
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Issued => "issued",
+            Self::Imported => "imported",
+        }
+    }
+
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|source| source.as_str() == name)
+    }
 }
 
 impl CertificateDescription {
@@ -90,6 +143,13 @@ impl CertificateDescription {
     #[must_use]
     pub fn common_name(&self) -> Option<&str> {
         self.subject_value(chancery_pkix::AttributeType::CommonName)
+    }
+
+    /// Whether key or signature is of a kind that is never made here: too short, broken, or unknown. RSA 2048 is the
+    /// least that counts as strong (NIST SP 800-131A).
+    #[must_use]
+    pub const fn has_weak_key(&self) -> bool {
+        self.key_algorithm.is_none() || self.signature_algorithm.is_none()
     }
 }
 
@@ -122,8 +182,54 @@ impl CertificateStatus {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Revocation {
     pub at: Timestamp,
-    /// RFC 5280 §5.3.1 code.
-    pub reason: u8,
+    pub reason: RevocationReason,
+}
+
+macro_rules! reasons {
+    ($($variant:ident = $code:literal, $name:literal;)+) => {
+        /// Why a certificate is revoked (RFC 5280 §5.3.1). `removeFromCRL` is no reason but a note in delta CRLs, and
+        /// code 7 is not used.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum RevocationReason { $($variant),+ }
+
+        impl RevocationReason {
+            pub const ALL: &[Self] = &[$(Self::$variant),+];
+
+            /// The CRLReason code.
+            #[must_use]
+            pub const fn code(self) -> u8 {
+                match self { $(Self::$variant => $code),+ }
+            }
+
+            /// The wire's name.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $name),+ }
+            }
+
+            #[must_use]
+            pub fn from_code(code: u8) -> Option<Self> {
+                Self::ALL.iter().copied().find(|reason| reason.code() == code)
+            }
+
+            #[must_use]
+            pub fn from_name(name: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|reason| reason.as_str() == name)
+            }
+        }
+    };
+}
+
+reasons! {
+    Unspecified = 0, "UNSPECIFIED";
+    KeyCompromise = 1, "KEY_COMPROMISE";
+    CaCompromise = 2, "CA_COMPROMISE";
+    AffiliationChanged = 3, "AFFILIATION_CHANGED";
+    Superseded = 4, "SUPERSEDED";
+    CessationOfOperation = 5, "CESSATION_OF_OPERATION";
+    CertificateHold = 6, "CERTIFICATE_HOLD";
+    PrivilegeWithdrawn = 9, "PRIVILEGE_WITHDRAWN";
+    AaCompromise = 10, "A_A_COMPROMISE";
 }
 
 /// Where a certificate stands in its line of renewals.
@@ -137,6 +243,18 @@ pub struct RenewalState {
     pub due_at: Option<Timestamp>,
     /// Why the last renewal was refused.
     pub error: Option<String>,
+    /// What was set for this certificate beyond its profile; carried along to its successor.
+    pub settings: Option<RenewalSettings>,
+}
+
+/// Renewal settings of one certificate; what is absent follows the profile.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct RenewalSettings {
+    pub renew_at: Option<RenewAt>,
+    pub renew_jitter: Option<Ttl>,
+    /// How long after its renewal a superseded certificate is revoked.
+    pub revoke_superseded_after: Option<Ttl>,
 }
 
 /// What a search asks for. All given conditions must hold.
@@ -164,8 +282,44 @@ pub struct CertificateFilter {
     pub signature_algorithms: Vec<SignatureAlgorithm>,
     pub extended_key_usage: Option<ExtendedKeyUsage>,
     pub metadata: Vec<(String, Option<String>)>,
+    pub source: Option<CertificateSource>,
+    pub application_id: Option<ApplicationId>,
+    pub view: Option<CertificateView>,
     pub sort_by: CertificateSort,
     pub sort_order: SortOrder,
+}
+
+/// Ready-made questions to the inventory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CertificateView {
+    /// Active, ending within 30 days, and without a successor.
+    Expiring,
+    /// The last renewal did not succeed.
+    FailedRenewal,
+    /// A key or signature that is too weak today: RSA below 2048 bits, SHA-1 and the like. Not expired, not revoked.
+    WeakKey,
+    /// Renewed, and still neither expired nor revoked.
+    SupersededActive,
+}
+
+impl CertificateView {
+    pub const ALL: &[Self] = &[Self::Expiring, Self::FailedRenewal, Self::WeakKey, Self::SupersededActive];
+
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Expiring => "expiring",
+            Self::FailedRenewal => "failed-renewal",
+            Self::WeakKey => "weak-key",
+            Self::SupersededActive => "superseded-active",
+        }
+    }
+
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|view| view.as_str() == name)
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

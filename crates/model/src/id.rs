@@ -90,6 +90,8 @@ typed_ids! {
     RequestId,
     /// A sealed private key.
     KeyId,
+    /// One list of revoked certificates: a partition of what one CA key has issued.
+    CrlId,
 }
 
 /// UUID version 7: 48 bits of milliseconds, then 74 random bits (RFC 9562 §5.7).

@@ -14,10 +14,12 @@
 pub mod audit;
 pub mod authority;
 pub mod certificate;
+pub mod crl;
 pub mod enrollment;
 pub mod error;
 pub mod id;
 pub mod identity;
+pub mod job;
 pub mod page;
 pub mod permission;
 pub mod profile;

@@ -33,6 +33,9 @@ permissions! {
     CertificateRenew => "renew", "certificates";
     CertificateEdit => "edit", "certificates";
     CertificateDelete => "delete", "certificates";
+    /// Revoke, and release from hold. An operator's reaches only what it requested, or its application's.
+    CertificateRevoke => "revoke", "certificates";
+    CertificateImport => "import", "certificates";
     CaRead => "read", "certificate-authorities";
     CaCreate => "create", "certificate-authorities";
     CaEdit => "edit", "certificate-authorities";
@@ -46,6 +49,10 @@ permissions! {
     ProfileCreate => "create", "certificate-profiles";
     ProfileEdit => "edit", "certificate-profiles";
     ProfileDelete => "delete", "certificate-profiles";
+    ApplicationRead => "read", "applications";
+    ApplicationManage => "manage", "applications";
+    AlertRead => "read", "alerts";
+    AlertManage => "manage", "alerts";
     IdentityRead => "read", "identity";
     IdentityManage => "manage", "identity";
     ProjectRead => "read", "project";
@@ -61,7 +68,7 @@ permissions! {
 pub enum Role {
     /// Everything in the project.
     Admin,
-    /// Requests and renews certificates and reads what that needs; reads the keys of its own certificates.
+    /// Requests, renews and revokes certificates and reads what that needs; reads the keys of its own certificates.
     Operator,
     /// Reads all metadata and the audit log; no keys, no changes.
     Auditor,
@@ -97,6 +104,9 @@ impl Role {
                     | P::CertificateReadPrivateKey
                     | P::CertificateRenew
                     | P::CertificateEdit
+                    | P::CertificateRevoke
+                    | P::ApplicationRead
+                    | P::AlertRead
                     | P::CaRead
                     | P::TemplateRead
                     | P::ProfileRead
@@ -106,6 +116,8 @@ impl Role {
             Self::Auditor => matches!(
                 permission,
                 P::CertificateRead
+                    | P::ApplicationRead
+                    | P::AlertRead
                     | P::CaRead
                     | P::TemplateRead
                     | P::ProfileRead

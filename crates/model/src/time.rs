@@ -128,6 +128,19 @@ pub enum UnitM {
 
 impl Ttl {
     pub const SECONDS_MAX: i64 = 100 * 365 * 86_400;
+    pub const HOUR: Self = Self(3_600);
+    pub const DAY: Self = Self(86_400);
+
+    /// Several times as long, at most 100 years.
+    #[must_use]
+    pub const fn times(self, factor: u32) -> Self {
+        #[expect(clippy::cast_lossless, reason = "From is not const")]
+        let seconds = self.0.saturating_mul(factor as i64);
+        match Self::from_seconds(seconds) {
+            Some(it) => it,
+            None => Self(if seconds < 1 { 1 } else { Self::SECONDS_MAX }),
+        }
+    }
 
     /// Seconds; `None` outside 1 s to 100 years.
     #[must_use]

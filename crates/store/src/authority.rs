@@ -3,7 +3,7 @@
 use chancery_model::authority::{CaCertificate, CaStatus, CertificationAuthority, SealedKey};
 use chancery_model::{CaCertificateId, CaId, KeyId, ProjectId, Timestamp};
 
-use crate::certificate::serial_bytes;
+use crate::certificate::{revocation, serial_bytes};
 use crate::change::Effects;
 use crate::reader::Reader;
 use crate::statement::{Query, Row, Statement, json, params};
@@ -14,7 +14,7 @@ const EXISTS: &str = "SELECT 1 FROM ca WHERE id = $1";
 pub(crate) fn insert(it: CertificationAuthority) -> Result<Statement, StoreError> {
     Ok(Statement::new(
         "INSERT INTO ca (id, project_id, name, status, configuration, direct_issuance_template, active_certificate, key_id, \
-         created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+         created_at, updated_at, last_renewal) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
         params![
             it.id,
             it.project_id,
@@ -25,7 +25,8 @@ pub(crate) fn insert(it: CertificationAuthority) -> Result<Statement, StoreError
             it.active_certificate,
             it.key_id,
             it.created_at,
-            it.updated_at
+            it.updated_at,
+            it.last_renewal.map(|it| json(&it)).transpose()?
         ],
     ))
 }
@@ -33,7 +34,7 @@ pub(crate) fn insert(it: CertificationAuthority) -> Result<Statement, StoreError
 pub(crate) fn update(it: CertificationAuthority) -> Result<Statement, StoreError> {
     let statement = Statement::new(
         "UPDATE ca SET name = $2, status = $3, configuration = $4, direct_issuance_template = $5, active_certificate = $6, \
-         key_id = $7, updated_at = $8 WHERE id = $1",
+         key_id = $7, updated_at = $8, last_renewal = $9 WHERE id = $1",
         params![
             it.id,
             it.name,
@@ -42,7 +43,8 @@ pub(crate) fn update(it: CertificationAuthority) -> Result<Statement, StoreError
             it.direct_issuance_template,
             it.active_certificate,
             it.key_id,
-            it.updated_at
+            it.updated_at,
+            it.last_renewal.map(|it| json(&it)).transpose()?
         ],
     );
     Ok(statement.guarded(Conflict::Missing))
@@ -99,7 +101,7 @@ pub(crate) fn insert_certificate(effects: &mut Effects, it: CaCertificate) -> Re
     );
     effects.configure(Statement::new(
         "INSERT INTO ca_certificate (id, ca_id, project_id, version, serial_number, der, chain, parent_ca_id, path_length, \
-         not_before, not_after, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+         not_before, not_after, created_at, key_id, parent_certificate_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
         params![
             it.id,
             it.ca_id,
@@ -112,7 +114,9 @@ pub(crate) fn insert_certificate(effects: &mut Effects, it: CaCertificate) -> Re
             it.path_length,
             it.not_before,
             it.not_after,
-            it.created_at
+            it.created_at,
+            it.key_id,
+            it.parent_certificate_id
         ],
     ));
     Ok(())
@@ -159,6 +163,7 @@ fn from_row(mut row: Row) -> Result<CertificationAuthority, StoreError> {
         direct_issuance_template: row.opt_id("direct_issuance_template")?,
         active_certificate: row.opt_id("active_certificate")?,
         key_id: row.id("key_id")?,
+        last_renewal: row.opt_json("last_renewal")?,
         created_at: row.time("created_at")?,
         updated_at: row.time("updated_at")?,
     })
@@ -181,14 +186,17 @@ fn certificate_from_row(mut row: Row) -> Result<CaCertificate, StoreError> {
         not_before: row.time("not_before")?,
         not_after: row.time("not_after")?,
         created_at: row.time("created_at")?,
+        key_id: row.id("key_id")?,
+        parent_certificate_id: row.opt_id("parent_certificate_id")?,
+        revocation: revocation(&mut row)?,
     })
 }
 
 macro_rules! select {
     ($rest:literal) => {
         concat!(
-            "SELECT id, project_id, name, status, configuration, direct_issuance_template, active_certificate, key_id, created_at, ",
-            "updated_at FROM ca ",
+            "SELECT id, project_id, name, status, configuration, direct_issuance_template, active_certificate, key_id, last_renewal, ",
+            "created_at, updated_at FROM ca ",
             $rest
         )
     };
@@ -198,7 +206,7 @@ macro_rules! select_certificate {
     ($rest:literal) => {
         concat!(
             "SELECT id, ca_id, project_id, version, serial_number, der, chain, parent_ca_id, path_length, not_before, not_after, ",
-            "created_at FROM ca_certificate ",
+            "created_at, key_id, parent_certificate_id, revoked_at, revocation_reason FROM ca_certificate ",
             $rest
         )
     };

@@ -2,7 +2,7 @@
 
 mod search;
 
-use chancery_model::certificate::{Certificate, RenewalState, Revocation};
+use chancery_model::certificate::{Certificate, CertificateSource, RenewalState, Revocation, RevocationReason};
 use chancery_model::{CertificateId, ProfileId, ProjectId, RequestId, Timestamp};
 use sha2::{Digest, Sha256};
 
@@ -19,7 +19,7 @@ macro_rules! columns {
         "n, id, project, request_id, profile_id, template_id, template_version, ca_id, ca_certificate_id, application_id, enrollment, \
          requester_kind, requester_id, serial, der, fingerprint, fingerprint_head, not_before, not_after, ttl, common_name, alt_names, \
          description, key_id, revoked_at, revocation_reason, renewed_from, renewed_by, renew_before_days, due_at, renewal_error, \
-         metadata, created_at, updated_at"
+         metadata, created_at, updated_at, source, friendly_name, crl_partition, renewal_settings, has_weak_key"
     };
 }
 
@@ -27,20 +27,21 @@ const INSERT: &str = concat!(
     "INSERT INTO certificate (",
     columns!(),
     ") VALUES ($1, $2, (SELECT number FROM project WHERE id = $3), $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, \
-     $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34)"
+     $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39)"
 );
 
 const INSERT_BULK: &str = concat!(
     "INSERT INTO certificate (",
     columns!(),
     ") SELECT c1, c2, (SELECT number FROM project WHERE id = c3), c4, c5, c6, c7, c8, c9, c10, c11, c12, c13, c14, c15, c16, c17, \
-     c18, c19, c20, c21, c22, c23, c24, c25, c26, c27, c28, c29, c30, c31, c32, c33, c34 \
-     FROM unnest($1::bigint[], $2::bytea[], $3::bytea[], $4::bytea[], $5::bytea[], $6::bytea[], $7::bigint[], $8::bytea[], \
+     c18, c19, c20, c21, c22, c23, c24, c25, c26, c27, c28, c29, c30, c31, c32, c33, c34, c35, c36, c37, c38, \
+     c39 FROM unnest($1::bigint[], $2::bytea[], $3::bytea[], $4::bytea[], $5::bytea[], $6::bytea[], $7::bigint[], $8::bytea[], \
      $9::bytea[], $10::bytea[], $11::text[], $12::bigint[], $13::bytea[], $14::bytea[], $15::bytea[], $16::bytea[], $17::bigint[], \
      $18::bigint[], $19::bigint[], $20::bigint[], $21::text[], $22::text[], $23::text[], $24::bytea[], $25::bigint[], $26::bigint[], \
-     $27::bytea[], $28::bytea[], $29::bigint[], $30::bigint[], $31::text[], $32::text[], $33::bigint[], $34::bigint[]) \
+     $27::bytea[], $28::bytea[], $29::bigint[], $30::bigint[], $31::text[], $32::text[], $33::bigint[], $34::bigint[], $35::bigint[], \
+     $36::text[], $37::bigint[], $38::text[], $39::bigint[]) \
      AS r (c1, c2, c3, c4, c5, c6, c7, c8, c9, c10, c11, c12, c13, c14, c15, c16, c17, c18, c19, c20, c21, c22, c23, c24, c25, c26, \
-     c27, c28, c29, c30, c31, c32, c33, c34)"
+     c27, c28, c29, c30, c31, c32, c33, c34, c35, c36, c37, c38, c39)"
 );
 
 pub(crate) fn insert(effects: &mut Effects, it: Certificate, numbering: &Numbering) -> Result<(), StoreError> {
@@ -107,7 +108,7 @@ fn row_values(it: Certificate, number: i64, serial: &[u8], names: &Names) -> Res
         json(&it.description)?,
         it.key_id,
         it.revocation.map(|it| it.at),
-        it.revocation.map(|it| it.reason),
+        it.revocation.map(|it| it.reason.code()),
         it.renewal.renewed_from,
         it.renewal.renewed_by,
         it.renewal.renew_before_days,
@@ -115,8 +116,20 @@ fn row_values(it: Certificate, number: i64, serial: &[u8], names: &Names) -> Res
         it.renewal.error,
         pairs(&it.metadata)?,
         it.created_at,
-        it.updated_at
+        it.updated_at,
+        source_number(it.source),
+        it.friendly_name,
+        it.crl_partition,
+        it.renewal.settings.map(|it| json(&it)).transpose()?,
+        it.description.has_weak_key()
     ])
+}
+
+const fn source_number(source: CertificateSource) -> i64 {
+    match source {
+        CertificateSource::Issued => 0,
+        CertificateSource::Imported => 1,
+    }
 }
 
 /// What a certificate is searched by.
@@ -242,7 +255,7 @@ pub(crate) fn delete(effects: &mut Effects, id: CertificateId, node: &str) {
 /// The row number comes with the record.
 fn from_row(mut row: Row) -> Result<(i64, Certificate), StoreError> {
     let number = row.int("n")?;
-    let certificate = Certificate {
+    let mut certificate = Certificate {
         id: row.id("id")?,
         request_id: row.id("request_id")?,
         profile_id: row.opt_id("profile_id")?,
@@ -268,18 +281,28 @@ fn from_row(mut row: Row) -> Result<(i64, Certificate), StoreError> {
             renew_before_days: row.opt_small("renew_before_days")?,
             due_at: row.opt_time("due_at")?,
             error: row.opt_text("renewal_error")?,
+            settings: None,
         },
         metadata: row.pairs("metadata")?,
         created_at: row.time("created_at")?,
         updated_at: row.time("updated_at")?,
-        project_id: row.id("project_id")?,
+        source: match row.int("source")? {
+            0 => CertificateSource::Issued,
+            1 => CertificateSource::Imported,
+            _ => return Err(row.inconsistent("source")),
+        },
+        friendly_name: row.opt_text("friendly_name")?,
+        crl_partition: row.small("crl_partition")?,
+        project_id: ProjectId::from_uuid(uuid::Uuid::nil()),
     };
+    certificate.renewal.settings = row.opt_json("renewal_settings")?;
+    certificate.project_id = row.id("project_id")?;
     Ok((number, certificate))
 }
 
-fn revocation(row: &mut Row) -> Result<Option<Revocation>, StoreError> {
-    match (row.opt_time("revoked_at")?, row.opt_small("revocation_reason")?) {
-        (Some(at), Some(reason)) => Ok(Some(Revocation { at, reason })),
+pub(crate) fn revocation(row: &mut Row) -> Result<Option<Revocation>, StoreError> {
+    match (row.opt_time("revoked_at")?, row.opt_small("revocation_reason")?.map(RevocationReason::from_code)) {
+        (Some(at), Some(Some(reason))) => Ok(Some(Revocation { at, reason })),
         (None, None) => Ok(None),
         _ => Err(row.inconsistent("revocation_reason")),
     }
@@ -288,7 +311,7 @@ fn revocation(row: &mut Row) -> Result<Option<Revocation>, StoreError> {
 const SELECT: &str = "SELECT c.n, c.id, c.request_id, c.profile_id, c.template_id, c.template_version, c.ca_id, c.ca_certificate_id, \
      c.application_id, c.enrollment, c.requester_kind, c.requester_id, c.serial, c.der, c.fingerprint, c.not_before, c.not_after, \
      c.ttl, c.description, c.key_id, c.revoked_at, c.revocation_reason, c.renewed_from, c.renewed_by, c.renew_before_days, c.due_at, \
-     c.renewal_error, c.metadata, c.created_at, c.updated_at, (SELECT p.id FROM project p WHERE p.number = c.project) \
+     c.renewal_error, c.metadata, c.created_at, c.updated_at, c.source, c.friendly_name, c.crl_partition, c.renewal_settings, (SELECT p.id FROM project p WHERE p.number = c.project) \
      FROM certificate c WHERE ";
 
 /// Adds "in this project", kept away from the indexes that start with the project: the condition before it finds the rows.

@@ -6,8 +6,8 @@ use std::borrow::Cow;
 
 use chancery_model::identity::ActorId;
 use chancery_model::{
-    AccessTokenId, ApplicationId, CaCertificateId, CaId, CertificateId, ClientSecretId, IdentityId, KeyId, ProfileId,
-    ProjectId, RequestId, TemplateId, Timestamp, UserId,
+    AccessTokenId, ApplicationId, CaCertificateId, CaId, CertificateId, ClientSecretId, CrlId, IdentityId, KeyId,
+    ProfileId, ProjectId, RequestId, TemplateId, Timestamp, UserId,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -172,6 +172,7 @@ id_values!(
     CaId,
     CertificateId,
     ClientSecretId,
+    CrlId,
     IdentityId,
     KeyId,
     ProfileId,

@@ -58,6 +58,7 @@ impl Authority {
             direct_issuance_template: new.direct_issuance_template,
             active_certificate: None,
             key_id,
+            last_renewal: None,
             created_at: now,
             updated_at: now,
         };
@@ -120,14 +121,17 @@ impl Authority {
             id: CaCertificateId::generate(now, self.random()),
             ca_id: ca.id,
             project_id: ca.project_id,
+            key_id: ca.key_id,
             version: 1,
             serial_number: certified.serial_number,
             der: certified.der,
             chain: Vec::new(),
             parent_ca_id: None,
+            parent_certificate_id: None,
             path_length: contents.path_length,
             not_before: Timestamp::from_seconds(validity.not_before),
             not_after: Timestamp::from_seconds(validity.not_after),
+            revocation: None,
             created_at: now,
         })
     }

@@ -1,7 +1,7 @@
 //! Signing a CA that lives elsewhere: its CSR in, a CA certificate out, recorded in the inventory like any other.
 
 use chancery_model::audit::AuditEvent;
-use chancery_model::certificate::{Certificate, CertificateDescription, RenewalState};
+use chancery_model::certificate::{Certificate, CertificateDescription, CertificateSource, RenewalState};
 use chancery_model::permission::Permission;
 use chancery_model::profile::EnrollmentType;
 use chancery_model::request::{CertificateRequest, RequestStatus};
@@ -92,6 +92,8 @@ impl Authority {
             ca_certificate_id: Some(issuer.certificate_id()),
             application_id: None,
             enrollment: EnrollmentType::Api,
+            source: CertificateSource::Issued,
+            friendly_name: None,
             requester: call.requester.actor_id(),
             serial_number: signed.serial_number.clone(),
             fingerprint_sha256: Sha256::digest(&signed.certificate_der).into(),
@@ -104,13 +106,15 @@ impl Authority {
                 sans: Vec::new(),
                 key_usages: certify::KEY_USAGES.to_vec(),
                 extended_key_usages: Vec::new(),
-                key_algorithm: csr.public_key().algorithm(),
-                signature_algorithm: issuer.signature_algorithm(),
+                key_algorithm: Some(csr.public_key().algorithm()),
+                signature_algorithm: Some(issuer.signature_algorithm()),
                 is_ca: true,
                 path_length: contents.path_length,
                 from_csr: true,
+                foreign: None,
             },
             key_id: None,
+            crl_partition: 0,
             revocation: None,
             renewal: RenewalState::default(),
             metadata: Vec::new(),

@@ -4,7 +4,7 @@
 use chancery_keys::Place;
 use chancery_model::audit::AuditEvent;
 use chancery_model::authority::SealedKey;
-use chancery_model::certificate::{Certificate, CertificateDescription, RenewalState};
+use chancery_model::certificate::{Certificate, CertificateDescription, CertificateSource, RenewalState};
 use chancery_model::enrollment::{Enrollment, KeySource};
 use chancery_model::profile::{EnrollmentType, KeyCustody};
 use chancery_model::request::{CertificateRequest, RequestStatus};
@@ -115,6 +115,8 @@ impl Authority {
             ca_certificate_id: ground.issuer.as_ref().map(|it| it.certificate_id()),
             application_id: None,
             enrollment: EnrollmentType::Api,
+            source: CertificateSource::Issued,
+            friendly_name: None,
             requester: call.requester.actor_id(),
             serial_number: signed.serial.to_hex(),
             fingerprint_sha256: Sha256::digest(&signed.der).into(),
@@ -124,6 +126,7 @@ impl Authority {
             ttl: enrollment.validity.value.ttl.as_seconds(),
             description: description(enrollment),
             key_id: None,
+            crl_partition: 0,
             revocation: None,
             renewal: RenewalState::default(),
             metadata: enrollment.metadata.clone(),
@@ -155,6 +158,7 @@ impl Authority {
             renew_before_days: plan.and_then(|it| it.renew_before_days),
             due_at: plan.map(|it| it.due_at),
             error: None,
+            settings: predecessor.and_then(|old| old.renewal.settings),
         }
     }
 
@@ -212,11 +216,12 @@ fn description(enrollment: &Enrollment) -> CertificateDescription {
         sans: enrollment.sans.iter().map(|it| (it.value.kind(), it.value.value())).collect(),
         key_usages: enrollment.key_usages.iter().map(|it| it.value).collect(),
         extended_key_usages: enrollment.extended_key_usages.iter().map(|it| it.value).collect(),
-        key_algorithm: enrollment.key_algorithm.value,
-        signature_algorithm: enrollment.signature_algorithm.value,
+        key_algorithm: Some(enrollment.key_algorithm.value),
+        signature_algorithm: Some(enrollment.signature_algorithm.value),
         is_ca: enrollment.basic_constraints.value.is_ca,
         path_length: enrollment.basic_constraints.value.path_length,
         from_csr: matches!(enrollment.key, KeySource::Csr(_) | KeySource::ReuseCsr(_)),
+        foreign: None,
     }
 }
 

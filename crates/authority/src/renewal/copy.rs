@@ -13,7 +13,7 @@ pub(super) fn attributes_of(old: &Certificate) -> Attributes {
         key_usages: Some(description.key_usages.clone()),
         extended_key_usages: Some(description.extended_key_usages.clone()),
         alt_names: Some(description.sans.clone()),
-        key_algorithm: Field::Value(description.key_algorithm),
+        key_algorithm: description.key_algorithm.map_or(Field::Missing, Field::Value),
         // The issuer may have another key type by now, so the signature follows the issuer unless the caller names one.
         signature_algorithm: Field::Missing,
         ttl: Some(format!("{}s", old.ttl)),

@@ -105,7 +105,8 @@ impl Authority {
                 enrollment::resolve_attributes(&around, &attributes, KeySource::Generate, metadata)
             }
             RenewalKeySource::Reuse => {
-                if let Some(algorithm) = edits.key_algorithm.given().filter(|it| **it != old.description.key_algorithm)
+                if let Some(algorithm) =
+                    edits.key_algorithm.given().filter(|it| Some(**it) != old.description.key_algorithm)
                 {
                     return Err(Error::malformed(
                         "renewal.key_algorithm",

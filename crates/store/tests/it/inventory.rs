@@ -1,8 +1,12 @@
 //! Certificates: what is recorded is found again, by everything it may be found by, and by nobody else.
 
-use chancery_model::certificate::{Certificate, CertificateFilter, CertificateStatus, RenewalState, Revocation};
+use chancery_model::certificate::{
+    Certificate, CertificateFilter, CertificateSource, CertificateStatus, RenewalSettings, RenewalState, Revocation,
+    RevocationReason,
+};
 use chancery_model::identity::ActorId;
 use chancery_model::profile::ProfileIssuer;
+use chancery_model::profile::RenewAt;
 use chancery_model::request::{RequestFilter, RequestStatus};
 use chancery_pkix::{ExtendedKeyUsage, GeneralNameKind, KeyAlgorithm, SignatureAlgorithm};
 use chancery_store::{Change, Conflict, ProfileMetrics};
@@ -36,13 +40,17 @@ pub async fn certificates_read_back_whole(world: &mut World) {
     full.application_id = Some(world.id());
     full.requester = ActorId::User(world.id());
     full.key_id = Some(world.id());
-    full.revocation = Some(Revocation { at: NOW, reason: 1 });
+    full.revocation = Some(Revocation { at: NOW, reason: RevocationReason::KeyCompromise });
+    full.source = CertificateSource::Imported;
+    full.friendly_name = Some("Edge".to_owned());
+    full.crl_partition = 3;
     full.renewal = RenewalState {
         renewed_from: Some(world.id()),
         renewed_by: Some(world.id()),
         renew_before_days: Some(30),
         due_at: Some(NOW),
         error: Some("the template refuses it".to_owned()),
+        settings: Some(RenewalSettings { renew_at: Some(RenewAt::Permille(500)), ..RenewalSettings::default() }),
     };
     full.metadata = vec![("team".to_owned(), "\"edge\"".to_owned()), ("".to_owned(), "ü".to_owned())];
     let mut request = world.request("Jörg Müller");
@@ -122,7 +130,7 @@ pub async fn a_certificate_is_renewed_once(world: &mut World) {
     old.renewal.renew_before_days = Some(7);
     old.renewal.due_at = Some(NOW);
     let mut revoked = world.certificate("b.acme.com", &[]);
-    revoked.revocation = Some(Revocation { at: NOW, reason: 4 });
+    revoked.revocation = Some(Revocation { at: NOW, reason: RevocationReason::Superseded });
     world.commit([insert(&old), insert(&revoked)]).await.unwrap();
     let mark = |id, by| Change::MarkRenewed { id, by, at: NOW.plus_seconds(1) };
     let mut next = world.certificate("a.acme.com", &[]);
@@ -247,9 +255,9 @@ pub async fn filters_hold_together(world: &mut World) {
     one.metadata = vec![("team".to_owned(), "edge".to_owned())];
     let mut two = world.certificate_at("two", &[], NOW.plus_seconds(-10));
     (two.profile_id, two.ca_id) = (Some(profile), Some(ca));
-    two.description.key_algorithm = KeyAlgorithm::Rsa2048;
-    two.description.signature_algorithm = SignatureAlgorithm::RsaPssSha256;
-    two.revocation = Some(Revocation { at: NOW, reason: 0 });
+    two.description.key_algorithm = Some(KeyAlgorithm::Rsa2048);
+    two.description.signature_algorithm = Some(SignatureAlgorithm::RsaPssSha256);
+    two.revocation = Some(Revocation { at: NOW, reason: RevocationReason::Unspecified });
     two.metadata = vec![("note".to_owned(), "[\"team\",\"edge\"]".to_owned())];
     let mut three = world.certificate("three", &[]);
     (three.profile_id, three.ca_id) = (Some(other), Some(ca));
@@ -305,7 +313,7 @@ pub async fn the_latest_active_certificate_and_the_metrics_follow_the_clock(worl
     for it in &mut made {
         it.profile_id = Some(profile);
     }
-    made[3].revocation = Some(Revocation { at: NOW, reason: 1 });
+    made[3].revocation = Some(Revocation { at: NOW, reason: RevocationReason::KeyCompromise });
     made[2].not_after = NOW.plus_seconds(2 * DAY + 60);
     world.commit([0, 1, 2, 3].map(|index| insert(&made[index]))).await.unwrap();
     for (now, expected) in [(2 * DAY, Some(2)), (2 * DAY + 60, Some(2)), (2 * DAY + 61, Some(1)), (91 * DAY, None)] {

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use chancery_model::audit::{AuditEvent, AuditFilter};
-use chancery_model::certificate::{Certificate, CertificateFilter, CertificateSort, CertificateStatus, Revocation};
+use chancery_model::certificate::{
+    Certificate, CertificateFilter, CertificateSort, CertificateStatus, Revocation, RevocationReason,
+};
 use chancery_model::page::{PageRequest, SortOrder, Total};
 use chancery_model::request::{RequestFilter, RequestStatus};
 use chancery_model::{CertificateId, Timestamp};
@@ -102,7 +104,7 @@ pub async fn pages_follow_the_end_of_validity(world: &mut World) {
 pub async fn rare_matches_beyond_the_window_are_reached_by_cursor(world: &mut World) {
     let mut made: Vec<_> = (0..10_500).map(|index| world.certificate(&format!("h{index}.acme.com"), &[])).collect();
     made[3].metadata = vec![("rare".to_owned(), "yes".to_owned())];
-    made[7].revocation = Some(Revocation { at: NOW, reason: 0 });
+    made[7].revocation = Some(Revocation { at: NOW, reason: RevocationReason::Unspecified });
     add(world, &made).await;
     let filter = CertificateFilter { metadata: vec![("rare".to_owned(), None)], ..CertificateFilter::default() };
     let first = world.reader().certificates(world.project.id, &filter, NOW, &page(10)).await.unwrap();

@@ -2,9 +2,10 @@
 
 use chancery_model::audit::{Actor, AuditEvent, AuditRecord, Outcome};
 use chancery_model::authority::{
-    CaCertificate, CaLevel, CaStatus, CertificationAuthority, InternalCaConfiguration, SealedKey,
+    AutoRenewal, CaCertificate, CaLevel, CaStatus, CertificationAuthority, InternalCaConfiguration, SealedKey,
+    StatusSettings,
 };
-use chancery_model::certificate::{Certificate, CertificateDescription, RenewalState};
+use chancery_model::certificate::{Certificate, CertificateDescription, CertificateSource, RenewalState};
 use chancery_model::identity::{ActorId, Identity, UniversalAuth, User};
 use chancery_model::page::PageRequest;
 use chancery_model::permission::Role;
@@ -224,10 +225,13 @@ impl World {
                 not_after: Some(NOW.plus_seconds(3_650 * DAY)),
                 path_length_max: Some(1),
                 name_constraints: None,
+                status: StatusSettings::default(),
+                auto_renewal: AutoRenewal::default(),
             },
             direct_issuance_template: None,
             active_certificate: None,
             key_id: self.id(),
+            last_renewal: None,
             created_at: NOW,
             updated_at: NOW,
         }
@@ -238,14 +242,17 @@ impl World {
             id: self.id(),
             ca_id: ca.id,
             project_id: ca.project_id,
+            key_id: ca.key_id,
             version,
             serial_number: self.serial(),
             der: self.hash().to_vec(),
             chain: vec![],
             parent_ca_id: None,
+            parent_certificate_id: None,
             path_length: Some(1),
             not_before: NOW,
             not_after: NOW.plus_seconds(3_650 * DAY),
+            revocation: None,
             created_at: NOW,
         }
     }
@@ -300,6 +307,8 @@ impl World {
             ca_certificate_id: None,
             application_id: None,
             enrollment: EnrollmentType::Api,
+            source: CertificateSource::Issued,
+            friendly_name: None,
             requester: ActorId::System,
             serial_number: self.serial(),
             der: self.hash().to_vec(),
@@ -312,13 +321,15 @@ impl World {
                 sans: sans.iter().map(|name| (GeneralNameKind::DnsName, (*name).to_owned())).collect(),
                 key_usages: vec![KeyUsage::DigitalSignature],
                 extended_key_usages: vec![ExtendedKeyUsage::ServerAuth],
-                key_algorithm: KeyAlgorithm::EcP256,
-                signature_algorithm: SignatureAlgorithm::EcdsaSha256,
+                key_algorithm: Some(KeyAlgorithm::EcP256),
+                signature_algorithm: Some(SignatureAlgorithm::EcdsaSha256),
                 is_ca: false,
                 path_length: None,
                 from_csr: true,
+                foreign: None,
             },
             key_id: None,
+            crl_partition: 0,
             revocation: None,
             renewal: RenewalState::default(),
             metadata: vec![],
