@@ -25,6 +25,7 @@ fn ca(key_algorithm: KeyAlgorithm, path_length_max: Option<i64>) -> Certificatio
         direct_issuance_template: None,
         active_certificate: None,
         key_id: KeyId::from_uuid(Uuid::nil()),
+        last_renewal: None,
         created_at: Timestamp::from_seconds(0),
         updated_at: Timestamp::from_seconds(0),
     }
