@@ -134,7 +134,7 @@ pub(crate) fn insert_key(it: SealedKey) -> Statement {
 }
 
 /// A list of byte strings as one: each behind its length in four bytes.
-fn joined(parts: &[Vec<u8>]) -> Vec<u8> {
+pub(crate) fn joined(parts: &[Vec<u8>]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(parts.iter().map(|part| part.len() + 4).sum());
     for part in parts {
         bytes.extend_from_slice(&u32::try_from(part.len()).unwrap_or(u32::MAX).to_be_bytes());
@@ -143,7 +143,7 @@ fn joined(parts: &[Vec<u8>]) -> Vec<u8> {
     bytes
 }
 
-fn parted(mut bytes: &[u8]) -> Option<Vec<Vec<u8>>> {
+pub(crate) fn parted(mut bytes: &[u8]) -> Option<Vec<Vec<u8>>> {
     let mut parts = Vec::new();
     while let Some((length, rest)) = bytes.split_first_chunk::<4>() {
         let (part, rest) = rest.split_at_checked(usize::try_from(u32::from_be_bytes(*length)).ok()?)?;

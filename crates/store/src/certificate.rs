@@ -5,6 +5,7 @@ mod search;
 use chancery_model::certificate::{Certificate, CertificateSource, RenewalState, Revocation, RevocationReason};
 use chancery_model::{CertificateId, ProfileId, ProjectId, RequestId, Timestamp};
 use sha2::{Digest, Sha256};
+use uuid::Uuid;
 
 use crate::change::{Counter, Effects};
 use crate::number::Numbering;
@@ -45,11 +46,21 @@ const INSERT_BULK: &str = concat!(
 );
 
 pub(crate) fn insert(effects: &mut Effects, it: Certificate, numbering: &Numbering) -> Result<(), StoreError> {
+    // A self-signed certificate is its own issuer.
+    let issuer = it.ca_id.map_or(it.id.as_uuid(), |ca| ca.as_uuid());
+    insert_under(effects, it, issuer, numbering)
+}
+
+/// Inserts a certificate whose serial number is one of `issuer`'s.
+pub(crate) fn insert_under(
+    effects: &mut Effects,
+    it: Certificate,
+    issuer: Uuid,
+    numbering: &Numbering,
+) -> Result<(), StoreError> {
     let number = numbering.next(it.created_at);
     let serial = serial_bytes(&it.serial_number)?;
     count(effects, &it);
-    // A self-signed certificate is its own issuer.
-    let issuer = it.ca_id.map_or(it.id.as_uuid(), |ca| ca.as_uuid());
     let names = Names::of(&it);
     let project = it.project_id;
     effects.push(Statement::new(INSERT, row_values(it, number, &serial, &names)?).bulk(INSERT_BULK));

@@ -16,10 +16,11 @@ use chancery_model::{
 use uuid::Uuid;
 
 use crate::StoreError;
+use crate::import::ImportedCertificate;
 use crate::number::Numbering;
 use crate::statement::Statement;
 use crate::{
-    audit, authority, certificate, idempotency, identity, meta, profile, project, request, template, token, user,
+    audit, authority, certificate, idempotency, identity, import, meta, profile, project, request, template, token, user,
 };
 
 /// Changes and audit entries that are committed together.
@@ -121,6 +122,8 @@ pub enum Change {
     DeleteProfile(ProfileId),
     /// `Serial` if the issuer has used the serial number.
     InsertCertificate(Box<Certificate>),
+    /// `Serial` if the certificate is there already, in its own bytes or as the number of its issuer.
+    ImportCertificate(Box<ImportedCertificate>),
     /// `AlreadyRenewed` if it has a successor or is revoked. Clears the renewal error and the due time.
     MarkRenewed {
         id: CertificateId,
@@ -323,6 +326,7 @@ impl Effects {
     fn add_certificate(&mut self, change: Change, node: &str, numbering: &Numbering) -> Result<(), StoreError> {
         match change {
             Change::InsertCertificate(it) => certificate::insert(self, *it, numbering)?,
+            Change::ImportCertificate(it) => import::insert(self, *it, numbering)?,
             Change::MarkRenewed { id, by, at } => self.push(certificate::mark_renewed(id, by, at)),
             Change::ConfigureRenewal { id, renew_before_days, due_at, at } => {
                 self.push(certificate::configure_renewal(id, renew_before_days, due_at, at));

@@ -21,6 +21,7 @@ mod error;
 mod group;
 mod idempotency;
 mod identity;
+mod import;
 mod meta;
 mod migration;
 mod number;
@@ -47,6 +48,7 @@ pub use change::{Change, Write};
 pub use error::{Conflict, StoreError};
 pub use group::Statistics;
 pub use idempotency::IdempotencyRow;
+pub use import::ImportedCertificate;
 pub use profile::{ProfileFilter, ProfileMetrics};
 pub use reader::Reader;
 
