@@ -86,6 +86,8 @@ typed_ids! {
     /// The enrolment settings of a profile; clients see it as `apiConfigId`.
     EnrollmentConfigId,
     ApplicationId,
+    /// Somebody's membership in an application.
+    ApplicationMemberId,
     CertificateId,
     RequestId,
     /// A sealed private key.

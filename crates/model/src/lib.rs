@@ -11,6 +11,7 @@
 //!
 //! Start reading at [`enrollment::Enrollment`], the one object that policy, builder, linter and audit look at.
 
+pub mod application;
 pub mod audit;
 pub mod authority;
 pub mod certificate;

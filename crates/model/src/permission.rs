@@ -128,6 +128,29 @@ impl Role {
             ),
         }
     }
+
+    /// What the role adds inside one application, to a member whose role in the project may be a lesser one. An
+    /// application's administrator cannot attach profiles to it: that would be to take the right to issue by them.
+    #[must_use]
+    pub const fn allows_in_application(self, permission: Permission) -> bool {
+        use Permission as P;
+        match self {
+            Self::Admin => {
+                matches!(permission, P::ApplicationManage) || Self::Operator.allows_in_application(permission)
+            }
+            Self::Operator => matches!(
+                permission,
+                P::CertificateIssue
+                    | P::CertificateRead
+                    | P::CertificateReadPrivateKey
+                    | P::CertificateRenew
+                    | P::CertificateEdit
+                    | P::CertificateRevoke
+                    | P::ApplicationRead
+            ),
+            Self::Auditor => matches!(permission, P::CertificateRead | P::ApplicationRead),
+        }
+    }
 }
 
 impl fmt::Display for Role {

@@ -88,6 +88,7 @@ fn count(effects: &mut Effects, it: &Certificate) {
     effects.counters.push((Counter::Certificates(it.project_id), 1));
     effects.counters.extend(it.profile_id.map(|id| (Counter::CertificatesOfProfile(id), 1)));
     effects.counters.extend(it.ca_id.map(|id| (Counter::CertificatesOfCa(id), 1)));
+    effects.counters.extend(it.application_id.map(|id| (Counter::CertificatesOfApplication(id), 1)));
 }
 
 fn row_values(it: Certificate, number: i64, serial: &[u8], names: &Names) -> Result<Vec<Value>, StoreError> {
@@ -257,7 +258,8 @@ pub(crate) fn delete(effects: &mut Effects, id: CertificateId, node: &str) {
         "INSERT INTO counter (kind, scope, node, value) SELECT gone.kind, gone.scope, $2, -1 FROM (\
          SELECT 1 AS kind, p.id AS scope FROM certificate c JOIN project p ON p.number = -c.project WHERE c.id = $1 \
          UNION ALL SELECT 2, c.profile_id FROM certificate c WHERE c.id = $1 AND c.profile_id IS NOT NULL \
-         UNION ALL SELECT 3, c.ca_id FROM certificate c WHERE c.id = $1 AND c.ca_id IS NOT NULL) AS gone WHERE true \
+         UNION ALL SELECT 3, c.ca_id FROM certificate c WHERE c.id = $1 AND c.ca_id IS NOT NULL \
+         UNION ALL SELECT 5, c.application_id FROM certificate c WHERE c.id = $1 AND c.application_id IS NOT NULL) AS gone WHERE true \
          ON CONFLICT (kind, scope, node) DO UPDATE SET value = counter.value + excluded.value",
         params![id, node.to_owned()],
     ));

@@ -2,20 +2,21 @@
 //! whole or not at all.
 
 use chancery_model::audit::AuditRecord;
-use chancery_model::authority::{CaCertificate, CertificationAuthority, SealedKey};
-use chancery_model::certificate::Certificate;
+use chancery_model::authority::{CaCertificate, CaRenewalReport, CertificationAuthority, SealedKey};
+use chancery_model::certificate::{Certificate, RenewalSettings};
 use chancery_model::identity::{AccessToken, ActorId, ClientSecret, Identity, User};
 use chancery_model::profile::CertificateProfile;
 use chancery_model::project::Project;
 use chancery_model::request::{CertificateRequest, RequestStatus};
 use chancery_model::template::CertificateTemplate;
 use chancery_model::{
-    AccessTokenId, CaCertificateId, CaId, CertificateId, ClientSecretId, IdentityId, ProfileId, ProjectId, RequestId,
+    AccessTokenId, ApplicationId, CaCertificateId, CaId, CertificateId, ClientSecretId, IdentityId, ProfileId, ProjectId, RequestId,
     TemplateId, Timestamp,
 };
 use uuid::Uuid;
 
 use crate::StoreError;
+use crate::application::{self, ApplicationChange};
 use crate::import::ImportedCertificate;
 use crate::number::Numbering;
 use crate::statement::Statement;
@@ -96,13 +97,27 @@ pub enum Change {
     },
     InsertKey(SealedKey),
     InsertCa(Box<CertificationAuthority>),
+    /// Name, status, configuration and template; `Stale` unless the same certificate signs as in the given state.
     UpdateCa(Box<CertificationAuthority>),
+    /// How the last renewal went; nothing else of the CA changes.
+    ReportCaRenewal {
+        ca: CaId,
+        report: CaRenewalReport,
+    },
     /// `InUse` while a profile names it or an existing CA has a certificate from it. Its certificates and key stay.
     DeleteCa(CaId),
     /// `Serial` if its issuer has used the serial number, unless for the certificate with these very bytes that is in the
     /// inventory already (insert that one first).
     InsertCaCertificate(Box<CaCertificate>),
-    /// `Stale` unless `expected_active` is what signs now and `certificate` belongs to `ca`. A waiting CA becomes active.
+    /// A certificate that was made before it came here: its serial number may be registered already.
+    ImportCaCertificate(Box<CaCertificate>),
+    /// Serial numbers (content octets) that an imported CA used elsewhere, so that none is used again. Taken ones stay so.
+    RegisterSerials {
+        issuer: CaId,
+        serials: Vec<Vec<u8>>,
+    },
+    /// `Stale` unless `expected_active` is what signs now and `certificate` belongs to `ca`. The certificate's key becomes
+    /// the CA's; a waiting CA becomes active.
     ActivateCa {
         ca: CaId,
         certificate: CaCertificateId,
@@ -134,6 +149,7 @@ pub enum Change {
         id: CertificateId,
         renew_before_days: Option<u32>,
         due_at: Option<Timestamp>,
+        settings: Option<RenewalSettings>,
         at: Timestamp,
     },
     SetRenewalError {
@@ -148,6 +164,7 @@ pub enum Change {
     },
     /// Out of every list and look-up; the row and its serial number stay.
     DeleteCertificate(CertificateId),
+    Application(ApplicationChange),
     InsertRequest(Box<CertificateRequest>),
     /// `Stale` unless the status is `expected`.
     SetRequestStatus {
@@ -184,6 +201,7 @@ pub(crate) enum Counter {
     CertificatesOfProfile(ProfileId),
     CertificatesOfCa(CaId),
     Requests(ProjectId),
+    CertificatesOfApplication(ApplicationId),
 }
 
 impl Counter {
@@ -194,6 +212,7 @@ impl Counter {
             Self::CertificatesOfProfile(id) => (2, id.as_uuid()),
             Self::CertificatesOfCa(id) => (3, id.as_uuid()),
             Self::Requests(id) => (4, id.as_uuid()),
+            Self::CertificatesOfApplication(id) => (5, id.as_uuid()),
         }
     }
 }
@@ -202,6 +221,9 @@ impl Change {
     /// Whether the change touches what issuance keeps in memory: CAs, templates, profiles.
     #[must_use]
     pub const fn is_configuration(&self) -> bool {
+        if let Self::Application(change) = self {
+            return change.is_configuration();
+        }
         matches!(
             self,
             Self::InsertTemplate(_)
@@ -220,6 +242,9 @@ impl Change {
     /// Whether the change touches who may call: people, identities, sessions.
     #[must_use]
     pub const fn is_access(&self) -> bool {
+        if let Self::Application(change) = self {
+            return change.is_access();
+        }
         matches!(
             self,
             Self::InsertProject(_)
@@ -289,6 +314,7 @@ impl Effects {
             }
             Change::ForgetIdempotency { before } => self.push(idempotency::forget(before)),
             Change::ReleaseIdempotency { key } => self.push(idempotency::release(key)),
+            Change::Application(it) => application::change(self, it)?,
             Change::InsertRequest(it) => request::insert(self, *it, numbering)?,
             Change::SetRequestStatus { id, expected, status, error_message, at } => {
                 self.push(request::set_status(id, (expected, status), error_message, at));
@@ -314,7 +340,12 @@ impl Effects {
             Change::InsertCa(it) => self.configure(authority::insert(*it)?),
             Change::UpdateCa(it) => self.configure(authority::update(*it)?),
             Change::DeleteCa(id) => self.configure(authority::delete(id)),
+            Change::ReportCaRenewal { ca, report } => self.push(authority::report_renewal(ca, &report)?),
             Change::InsertCaCertificate(it) => authority::insert_certificate(self, *it)?,
+            Change::ImportCaCertificate(it) => authority::import_certificate(self, *it)?,
+            Change::RegisterSerials { issuer, serials } => {
+                serials.into_iter().for_each(|serial| self.push(authority::register_serial(issuer.as_uuid(), serial)));
+            }
             Change::ActivateCa { ca, certificate, expected_active, at } => {
                 self.configure(authority::activate(ca, certificate, expected_active, at));
             }
@@ -328,8 +359,8 @@ impl Effects {
             Change::InsertCertificate(it) => certificate::insert(self, *it, numbering)?,
             Change::ImportCertificate(it) => import::insert(self, *it, numbering)?,
             Change::MarkRenewed { id, by, at } => self.push(certificate::mark_renewed(id, by, at)),
-            Change::ConfigureRenewal { id, renew_before_days, due_at, at } => {
-                self.push(certificate::configure_renewal(id, renew_before_days, due_at, at));
+            Change::ConfigureRenewal { id, renew_before_days, due_at, settings, at } => {
+                self.push(certificate::configure_renewal(id, (renew_before_days, due_at), settings, at)?);
             }
             Change::SetRenewalError { id, error, at } => self.push(certificate::set_renewal_error(id, error, at)),
             Change::SetCertificateMetadata { id, metadata, at } => {

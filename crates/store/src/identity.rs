@@ -60,6 +60,7 @@ pub(crate) fn delete(effects: &mut Effects, id: IdentityId) {
     effects.configure(Statement::new("DELETE FROM identity WHERE id = $1", params![id]).guarded(Conflict::Missing));
     let (kind, actor) = actor_columns(ActorId::Identity(id));
     effects.push(Statement::new("DELETE FROM access_token WHERE actor_id = $2 AND actor_kind = $1", vec![kind, actor]));
+    effects.push(crate::application::forget_actor(ActorId::Identity(id)));
 }
 
 pub(crate) fn insert_secret(it: ClientSecret) -> Statement {

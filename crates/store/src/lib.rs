@@ -13,6 +13,7 @@
 //!
 //! Start reading at `change`, then a noun such as `template`, then `sqlite/writer`.
 
+mod application;
 mod audit;
 mod authority;
 mod certificate;
@@ -43,6 +44,7 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
 
+pub use application::{ApplicationChange, ApplicationFilter, AttachedProfile, CountedApplication, NamedMember};
 pub use audit::entry_hash_holds;
 pub use change::{Change, Write};
 pub use error::{Conflict, StoreError};

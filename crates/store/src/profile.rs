@@ -2,7 +2,7 @@
 
 use chancery_model::page::{Page, PageRequest};
 use chancery_model::profile::{CertificateProfile, EnrollmentType, ProfileIssuer};
-use chancery_model::{CaId, ProfileId, ProjectId, Timestamp};
+use chancery_model::{ApplicationId, CaId, ProfileId, ProjectId, Timestamp};
 
 use crate::page::SmallList;
 use crate::reader::Reader;
@@ -19,6 +19,8 @@ pub struct ProfileFilter {
     pub ca_id: Option<CaId>,
     /// A profile that does not say enrols by the API.
     pub enrollment: Option<EnrollmentType>,
+    /// Only those attached to this application.
+    pub application_id: Option<ApplicationId>,
 }
 
 /// How many certificates a profile has issued, by state. Deleted ones do not count.
@@ -144,6 +146,11 @@ impl Reader {
         if let Some(enrollment) = filter.enrollment {
             list.condition.push(" AND COALESCE(enrollment, 'api') = ");
             list.condition.bind(enrollment.as_str());
+        }
+        if let Some(application) = filter.application_id {
+            list.condition.push(" AND id IN (SELECT profile_id FROM application_profile WHERE application_id = ");
+            list.condition.bind(application);
+            list.condition.push(")");
         }
         self.small_page(list, page, from_row, |it| (it.created_at, it.id.as_uuid())).await
     }

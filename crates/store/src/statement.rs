@@ -6,7 +6,7 @@ use std::borrow::Cow;
 
 use chancery_model::identity::ActorId;
 use chancery_model::{
-    AccessTokenId, ApplicationId, CaCertificateId, CaId, CertificateId, ClientSecretId, CrlId, IdentityId, KeyId,
+    AccessTokenId, ApplicationId, ApplicationMemberId, CaCertificateId, CaId, CertificateId, ClientSecretId, CrlId, IdentityId, KeyId,
     ProfileId, ProjectId, RequestId, TemplateId, Timestamp, UserId,
 };
 use serde::Serialize;
@@ -168,6 +168,7 @@ macro_rules! id_values {
 id_values!(
     AccessTokenId,
     ApplicationId,
+    ApplicationMemberId,
     CaCertificateId,
     CaId,
     CertificateId,
