@@ -255,6 +255,9 @@ pub struct RenewalSettings {
     pub renew_jitter: Option<Ttl>,
     /// How long after its renewal a superseded certificate is revoked.
     pub revoke_superseded_after: Option<Ttl>,
+    /// The server does not renew it, nor its successors, whatever the profile says.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub switched_off: bool,
 }
 
 /// What a search asks for. All given conditions must hold.

@@ -2,7 +2,9 @@
 
 mod search;
 
-use chancery_model::certificate::{Certificate, CertificateSource, RenewalState, Revocation, RevocationReason};
+use chancery_model::certificate::{
+    Certificate, CertificateSource, RenewalSettings, RenewalState, Revocation, RevocationReason,
+};
 use chancery_model::{CertificateId, ProfileId, ProjectId, RequestId, Timestamp};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
@@ -215,17 +217,20 @@ pub(crate) fn mark_renewed(id: CertificateId, by: CertificateId, at: Timestamp) 
     .guarded_if(Conflict::AlreadyRenewed, EXISTS)
 }
 
+/// `lead`: the days that a client set, and the due time.
 pub(crate) fn configure_renewal(
     id: CertificateId,
-    days: Option<u32>,
-    due_at: Option<Timestamp>,
+    lead: (Option<u32>, Option<Timestamp>),
+    settings: Option<RenewalSettings>,
     at: Timestamp,
-) -> Statement {
-    Statement::new(
-        "UPDATE certificate SET renew_before_days = $2, due_at = $3, updated_at = $4 WHERE id = $1 AND project > 0",
-        params![id, days, due_at, at],
-    )
-    .guarded(Conflict::Missing)
+) -> Result<Statement, StoreError> {
+    let settings = settings.map(|it| json(&it)).transpose()?;
+    let statement = Statement::new(
+        "UPDATE certificate SET renew_before_days = $2, due_at = $3, renewal_settings = $4, updated_at = $5 \
+         WHERE id = $1 AND project > 0",
+        params![id, lead.0, lead.1, settings, at],
+    );
+    Ok(statement.guarded(Conflict::Missing))
 }
 
 pub(crate) fn set_renewal_error(id: CertificateId, error: Option<String>, at: Timestamp) -> Statement {

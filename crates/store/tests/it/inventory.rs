@@ -155,10 +155,11 @@ pub async fn renewal_settings_and_metadata_change(world: &mut World) {
     it.renewal.error = Some("no".to_owned());
     it.metadata = vec![("a".to_owned(), "b".to_owned())];
     it.updated_at = at;
-    let (days, due_at) = (it.renewal.renew_before_days, it.renewal.due_at);
+    it.renewal.settings = Some(RenewalSettings { switched_off: true, ..RenewalSettings::default() });
+    let (days, due_at, settings) = (it.renewal.renew_before_days, it.renewal.due_at, it.renewal.settings);
     let changes = |id| {
         [
-            Change::ConfigureRenewal { id, renew_before_days: days, due_at, at },
+            Change::ConfigureRenewal { id, renew_before_days: days, due_at, settings, at },
             Change::SetRenewalError { id, error: Some("no".to_owned()), at },
             Change::SetCertificateMetadata { id, metadata: vec![("a".to_owned(), "b".to_owned())], at },
         ]
