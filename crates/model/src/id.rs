@@ -94,6 +94,11 @@ typed_ids! {
     KeyId,
     /// One list of revoked certificates: a partition of what one CA key has issued.
     CrlId,
+    AlertId,
+    /// One way out of an alert.
+    ChannelId,
+    /// One message through one channel.
+    NotificationId,
 }
 
 /// UUID version 7: 48 bits of milliseconds, then 74 random bits (RFC 9562 §5.7).

@@ -11,6 +11,7 @@
 //!
 //! Start reading at [`enrollment::Enrollment`], the one object that policy, builder, linter and audit look at.
 
+pub mod alert;
 pub mod application;
 pub mod audit;
 pub mod authority;
@@ -21,6 +22,7 @@ pub mod error;
 pub mod id;
 pub mod identity;
 pub mod job;
+pub mod ocsp;
 pub mod page;
 pub mod permission;
 pub mod profile;

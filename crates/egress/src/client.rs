@@ -1,0 +1,247 @@
+//! The client: one request, one answer, within bounds.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, Method, StatusCode};
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use url::{Host, Url};
+
+use crate::address::AddressPolicy;
+
+/// Addresses that one name may have; more is taken as a mistake.
+const ADDRESSES_MAX: usize = 32;
+
+/// What the operator has decided about connections to the outside.
+#[derive(Clone, Debug)]
+pub struct EgressPolicy {
+    pub addresses: AddressPolicy,
+    /// `http://host:port`. With a proxy it is the proxy that resolves names, and that has to refuse what they lead to;
+    /// addresses written into a URL are judged here all the same.
+    pub proxy: Option<String>,
+    /// PEM certificates that are trusted beside the system's.
+    pub ca_bundle: Option<Vec<u8>>,
+    /// For everything: resolving, connecting, the answer.
+    pub timeout: Duration,
+    /// Octets of an answer's body that are read; the rest is dropped.
+    pub response_max: usize,
+}
+
+impl Default for EgressPolicy {
+    fn default() -> Self {
+        Self {
+            addresses: AddressPolicy::default(),
+            proxy: None,
+            ca_bundle: None,
+            timeout: Duration::from_secs(10),
+            response_max: 64 * 1024,
+        }
+    }
+}
+
+/// One request. `https` is required unless `plain_http` says otherwise.
+#[derive(Clone, Debug)]
+pub struct EgressRequest {
+    pub method: Method,
+    pub url: Url,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+    pub plain_http: bool,
+}
+
+impl EgressRequest {
+    /// A POST over https.
+    #[must_use]
+    pub fn post(url: Url, headers: HeaderMap, body: impl Into<Bytes>) -> Self {
+        Self { method: Method::POST, url, headers, body: body.into(), plain_http: false }
+    }
+}
+
+/// What was answered.
+#[derive(Clone, Debug)]
+pub struct EgressReply {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+    /// Whether the body was longer than what was read of it.
+    pub truncated: bool,
+}
+
+/// `Display` is for strangers and tells nothing about what is inside; [`EgressError::detail`] is for the operator's log.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EgressError {
+    #[error("the address is not allowed")]
+    Denied,
+    #[error("the address is not an https URL")]
+    Scheme,
+    #[error("unreachable")]
+    Unreachable(String),
+    #[error("no answer in time")]
+    Timeout,
+    /// This server is not set up for it.
+    #[error("outgoing connections are not set up on this server; see its log")]
+    Setup(String),
+}
+
+impl EgressError {
+    #[must_use]
+    pub fn detail(&self) -> &str {
+        match self {
+            Self::Unreachable(detail) | Self::Setup(detail) => detail,
+            Self::Denied | Self::Scheme | Self::Timeout => "",
+        }
+    }
+}
+
+/// The way out. Cheap to clone.
+#[derive(Clone)]
+pub struct Egress(Arc<Inner>);
+
+struct Inner {
+    policy: EgressPolicy,
+    /// Made at the first use: a server that sends nothing needs no trusted certificates.
+    client: OnceLock<Result<reqwest::Client, EgressError>>,
+}
+
+impl Egress {
+    #[must_use]
+    pub fn new(policy: EgressPolicy) -> Self {
+        Self(Arc::new(Inner { policy, client: OnceLock::new() }))
+    }
+
+    pub async fn post(&self, url: Url, headers: HeaderMap, body: impl Into<Bytes>) -> Result<EgressReply, EgressError> {
+        self.send(EgressRequest::post(url, headers, body)).await
+    }
+
+    pub async fn send(&self, request: EgressRequest) -> Result<EgressReply, EgressError> {
+        let plain = request.plain_http && request.url.scheme() == "http";
+        if request.url.scheme() != "https" && !plain {
+            return Err(EgressError::Scheme);
+        }
+        self.judge_literal(&request.url)?;
+        let client = self.client()?;
+        let exchange = async {
+            let sent = client.request(request.method, request.url).headers(request.headers).body(request.body).send();
+            self.read(sent.await?).await
+        };
+        match tokio::time::timeout(self.0.policy.timeout, exchange).await {
+            Ok(answer) => answer.map_err(|error| classify(&error)),
+            Err(_) => Err(EgressError::Timeout),
+        }
+    }
+
+    async fn read(&self, mut response: reqwest::Response) -> Result<EgressReply, reqwest::Error> {
+        let (status, headers) = (response.status(), response.headers().clone());
+        let mut body = BytesMut::new();
+        let mut truncated = false;
+        while let Some(chunk) = response.chunk().await? {
+            let room = self.0.policy.response_max.saturating_sub(body.len());
+            body.extend_from_slice(chunk.get(..room.min(chunk.len())).unwrap_or_default());
+            if chunk.len() > room {
+                truncated = true;
+                break;
+            }
+        }
+        Ok(EgressReply { status, headers, body: body.freeze(), truncated })
+    }
+
+    /// An address in the URL itself never meets the resolver, so it is judged here. The URL's parser has already turned
+    /// octal, hexadecimal and shortened forms into the one they mean.
+    fn judge_literal(&self, url: &Url) -> Result<(), EgressError> {
+        let address = match url.host() {
+            Some(Host::Ipv4(address)) => IpAddr::V4(address),
+            Some(Host::Ipv6(address)) => IpAddr::V6(address),
+            // RFC 6761 §6.3: never leaves this machine, whatever a proxy may think of it.
+            Some(Host::Domain(name)) if is_localhost(name) => IpAddr::V4(std::net::Ipv4Addr::LOCALHOST),
+            Some(Host::Domain(_)) => return Ok(()),
+            None => return Err(EgressError::Scheme),
+        };
+        if self.0.policy.addresses.allows(address) { Ok(()) } else { Err(EgressError::Denied) }
+    }
+
+    fn client(&self) -> Result<&reqwest::Client, EgressError> {
+        self.0.client.get_or_init(|| build(&self.0.policy)).as_ref().map_err(Clone::clone)
+    }
+}
+
+fn is_localhost(name: &str) -> bool {
+    let name = name.trim_end_matches('.').to_ascii_lowercase();
+    name == "localhost" || name.ends_with(".localhost")
+}
+
+fn build(policy: &EgressPolicy) -> Result<reqwest::Client, EgressError> {
+    let setup = |error: reqwest::Error| EgressError::Setup(chain(&error));
+    let mut builder = reqwest::Client::builder()
+        .user_agent(concat!("chancery/", env!("CARGO_PKG_VERSION")))
+        .redirect(reqwest::redirect::Policy::none())
+        // Before the explicit one, which this would forget.
+        .no_proxy()
+        .timeout(policy.timeout)
+        .pool_idle_timeout(Duration::from_secs(30))
+        .referer(false);
+    builder = match &policy.proxy {
+        Some(proxy) => builder.proxy(reqwest::Proxy::all(proxy).map_err(setup)?),
+        None => builder.dns_resolver(Guarded(policy.addresses.clone())),
+    };
+    if let Some(bundle) = &policy.ca_bundle {
+        builder = builder.tls_certs_merge(reqwest::Certificate::from_pem_bundle(bundle).map_err(setup)?);
+    }
+    builder.build().map_err(setup)
+}
+
+/// Resolves a name and gives out its addresses only if every one of them is allowed. The connection goes to what is given
+/// out here and nowhere else: a name that leads somewhere else the next moment gains nothing.
+struct Guarded(AddressPolicy);
+
+impl Resolve for Guarded {
+    fn resolve(&self, name: Name) -> Resolving {
+        let policy = self.0.clone();
+        Box::pin(async move {
+            let found: Vec<_> = tokio::net::lookup_host((name.as_str(), 0)).await?.take(ADDRESSES_MAX).collect();
+            if found.iter().any(|address| !policy.allows(address.ip())) {
+                return Err(Denied.into());
+            }
+            Ok(Box::new(found.into_iter()) as Addrs)
+        })
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Denied;
+
+impl fmt::Display for Denied {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the name leads to an address that is not allowed")
+    }
+}
+
+impl std::error::Error for Denied {}
+
+fn classify(error: &reqwest::Error) -> EgressError {
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        if cause.is::<Denied>() {
+            return EgressError::Denied;
+        }
+        source = cause.source();
+    }
+    if error.is_timeout() { EgressError::Timeout } else { EgressError::Unreachable(chain(error)) }
+}
+
+/// All causes in one line. The URL is left out: it may hold what only its owner should know.
+fn chain(error: &reqwest::Error) -> String {
+    let mut texts =
+        vec![if error.is_connect() { "connecting failed".to_owned() } else { "the exchange failed".to_owned() }];
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        texts.push(cause.to_string());
+        source = cause.source();
+    }
+    texts.join(": ")
+}
+
+#[cfg(test)]
+mod tests;
