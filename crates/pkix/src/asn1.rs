@@ -9,7 +9,7 @@ pub(crate) mod time;
 mod writer;
 
 pub(crate) use reader::{DerError, Reader, Tlv, unsigned_integer};
-pub(crate) use writer::Writer;
+pub(crate) use writer::{Writer, header};
 
 /// Universal tags as they stand in the first octet, with the constructed bit.
 pub(crate) mod tag {

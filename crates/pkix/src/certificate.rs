@@ -3,7 +3,7 @@
 
 pub(crate) mod extensions;
 mod parsed;
-mod tbs;
+pub(crate) mod tbs;
 
 pub use extensions::{BasicConstraints, Extensions};
 pub use parsed::{Certificate, CertificateError};

@@ -2,14 +2,16 @@
 //! anew, so a mistake of whoever wrote them does not hide itself. A certificate with a finding must not be signed.
 //!
 //! One line in [`RULES`] and one function in the module of its topic make a rule. A rule reads [`Parsed`] and the
-//! context; it must not know templates, profiles or the clock.
+//! context; it must not know templates, profiles or the clock. CRLs have rules of their own: [`lint_crl`].
 
+mod crl;
 mod extensions;
 mod frame;
 mod key;
 mod names;
 mod parsed;
 
+pub use crl::{CRL_RULES, CrlLintContext, CrlRule, lint_crl};
 use parsed::Parsed;
 
 use crate::certificate::Validity;
@@ -157,8 +159,10 @@ pub const RULES: &[Rule] = rules! {
     name_constraints_critical, "RFC 5280 §4.2.1.10", extensions, "Name constraints are critical.";
     name_constraints_not_empty, "RFC 5280 §4.2.1.10", extensions, "Name constraints permit or exclude something.";
     crl_distribution_points, "RFC 5280 §4.2.1.13", extensions, "There is one CRL distribution point, of http URIs only, without reasons or CRL issuer, not critical.";
+    freshest_crl, "RFC 5280 §4.2.1.15", extensions, "There is one place of delta CRLs, beside a CRL distribution point and of the same form, not critical.";
     authority_info_access, "RFC 5280 §4.2.2.1", extensions, "Access to the authority is by http URIs to OCSP or the issuer's certificate, not critical.";
     no_rev_avail, "RFC 9608 §2, §3", extensions, "noRevAvail is a non-critical NULL on a leaf that points to no revocation information.";
+    ocsp_no_check, "RFC 6960 §4.2.2.2.1", extensions, "id-pkix-ocsp-nocheck is a non-critical NULL on an OCSP responder's certificate.";
 };
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 pub const CERTIFICATE: &str = "CERTIFICATE";
+pub const X509_CRL: &str = "X509 CRL";
 pub const CERTIFICATE_REQUEST: &str = "CERTIFICATE REQUEST";
 
 /// One block: its label and the decoded contents.

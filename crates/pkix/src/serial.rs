@@ -69,6 +69,13 @@ impl SerialNumber {
         if self.as_bytes().is_empty() { "00".to_owned() } else { hex::encode(self.as_bytes()) }
     }
 
+    /// The content octets of the INTEGER: the magnitude, behind a zero octet where its top bit is set.
+    pub fn to_content_octets(&self) -> Vec<u8> {
+        let magnitude = self.as_bytes();
+        let needs_sign = magnitude.first().is_none_or(|top| *top >= 0x80);
+        std::iter::repeat_n(0, usize::from(needs_sign)).chain(magnitude.iter().copied()).collect()
+    }
+
     pub fn as_bytes(&self) -> &[u8] {
         self.octets.get(..usize::from(self.length)).unwrap_or_default()
     }

@@ -13,14 +13,26 @@ const GENERALIZED_FROM: i64 = 2_524_608_000;
 
 /// Writes an instant between [`EARLIEST`] and [`LATEST`] in the form its year asks for; the caller checks the range.
 pub(crate) fn write(w: &mut Writer, seconds: i64) {
-    let (year, month, day) = civil(seconds.div_euclid(DAY));
-    let of_day = seconds.rem_euclid(DAY);
-    let rest = format!("{month:02}{day:02}{:02}{:02}{:02}Z", of_day / 3600, of_day / 60 % 60, of_day % 60);
     if seconds < GENERALIZED_FROM {
+        let (year, rest) = digits(seconds);
         w.primitive(tag::UTC_TIME, format!("{:02}{rest}", year % 100).as_bytes());
     } else {
-        w.primitive(tag::GENERALIZED_TIME, format!("{year:04}{rest}").as_bytes());
+        write_generalized(w, seconds);
     }
+}
+
+/// Writes an instant in the long form whatever its year, as OCSP does and CRLs do for invalidity dates (RFC 6960
+/// §4.2.1, RFC 5280 §5.3.2).
+pub(crate) fn write_generalized(w: &mut Writer, seconds: i64) {
+    let (year, rest) = digits(seconds);
+    w.primitive(tag::GENERALIZED_TIME, format!("{year:04}{rest}").as_bytes());
+}
+
+/// The year, and what follows it.
+fn digits(seconds: i64) -> (i64, String) {
+    let (year, month, day) = civil(seconds.div_euclid(DAY));
+    let of_day = seconds.rem_euclid(DAY);
+    (year, format!("{month:02}{day:02}{:02}{:02}{:02}Z", of_day / 3600, of_day / 60 % 60, of_day % 60))
 }
 
 /// Reads either form. The form itself is not compared with the year: see [`is_in_required_form`].

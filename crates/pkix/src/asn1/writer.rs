@@ -68,6 +68,12 @@ impl Writer {
     }
 }
 
+/// Tag and length of a value whose contents are put behind them by somebody else.
+pub(crate) fn header(tag: u8, length: usize) -> Vec<u8> {
+    let (octets, count) = length_octets(length);
+    std::iter::once(tag).chain(octets.into_iter().skip(octets.len() - count)).collect()
+}
+
 /// The length octets, right-aligned, and how many of them count (X.690 §10.1: as few as possible).
 fn length_octets(length: usize) -> ([u8; 5], usize) {
     let [a, b, c, d] = u32::try_from(length).unwrap_or(u32::MAX).to_be_bytes();

@@ -37,8 +37,12 @@ pub struct Extensions {
     pub ocsp: Vec<String>,
     /// URIs of one distribution point.
     pub crl_distribution_points: Vec<String>,
+    /// URIs of one distribution point for delta CRLs (RFC 5280 §4.2.1.15).
+    pub freshest_crl: Vec<String>,
     /// RFC 9608: no revocation information will ever exist.
     pub no_rev_avail: bool,
+    /// RFC 6960 §4.2.2.2.1: nobody asks whether this OCSP responder's own certificate is revoked.
+    pub ocsp_no_check: bool,
 }
 
 pub(crate) const URI: u8 = 0x86;
@@ -72,19 +76,8 @@ impl Extensions {
 
     /// Where to look further: CRL, OCSP, issuer.
     fn write_pointers(&self, w: &mut Writer) {
-        if !self.crl_distribution_points.is_empty() {
-            extension(w, oid::CRL_DISTRIBUTION_POINTS, false, |w| {
-                w.nested(tag::SEQUENCE, |w| {
-                    w.nested(tag::SEQUENCE, |w| {
-                        w.nested(0xa0, |w| {
-                            w.nested(0xa0, |w| {
-                                self.crl_distribution_points.iter().for_each(|uri| w.primitive(URI, uri.as_bytes()));
-                            });
-                        });
-                    });
-                });
-            });
-        }
+        write_distribution_point(w, oid::CRL_DISTRIBUTION_POINTS, &self.crl_distribution_points);
+        write_distribution_point(w, oid::FRESHEST_CRL, &self.freshest_crl);
         if !self.ocsp.is_empty() || !self.ca_issuers.is_empty() {
             extension(w, oid::AUTHORITY_INFO_ACCESS, false, |w| {
                 w.nested(tag::SEQUENCE, |w| {
@@ -102,10 +95,28 @@ impl Extensions {
         if self.no_rev_avail {
             extension(w, oid::NO_REV_AVAIL, false, |w| w.primitive(tag::NULL, &[]));
         }
+        if self.ocsp_no_check {
+            extension(w, oid::OCSP_NO_CHECK, false, |w| w.primitive(tag::NULL, &[]));
+        }
     }
 }
 
-fn extension(w: &mut Writer, oid: &[u8], critical: bool, value: impl FnOnce(&mut Writer)) {
+/// One distribution point: all its URIs lead to the same CRL. Absent where there is none.
+pub(crate) fn write_distribution_point(w: &mut Writer, oid: &[u8], uris: &[String]) {
+    if uris.is_empty() {
+        return;
+    }
+    extension(w, oid, false, |w| {
+        w.nested(tag::SEQUENCE, |w| w.nested(tag::SEQUENCE, |w| write_full_name(w, uris)));
+    });
+}
+
+/// A DistributionPointName with its explicit tag (RFC 5280 §4.2.1.13).
+pub(crate) fn write_full_name(w: &mut Writer, uris: &[String]) {
+    w.nested(0xa0, |w| w.nested(0xa0, |w| uris.iter().for_each(|uri| w.primitive(URI, uri.as_bytes()))));
+}
+
+pub(crate) fn extension(w: &mut Writer, oid: &[u8], critical: bool, value: impl FnOnce(&mut Writer)) {
     w.nested(tag::SEQUENCE, |w| {
         w.oid_bytes(oid);
         if critical {
@@ -338,4 +349,15 @@ pub(crate) fn distribution_points<'a>(extension: &RawExtension<'a>) -> Result<Ve
         all.push(point);
     }
     Ok(all)
+}
+
+/// The URIs of all distribution points; names of other kinds are passed over.
+pub(crate) fn distribution_point_uris(extension: &RawExtension<'_>) -> Result<Vec<String>, DerError> {
+    let points = distribution_points(extension)?;
+    Ok(points.iter().flat_map(|one| one.names.iter().filter_map(uri)).collect())
+}
+
+pub(crate) fn uri(location: &Tlv<'_>) -> Option<String> {
+    let text = std::str::from_utf8(location.content).ok()?;
+    (location.tag == URI).then(|| text.to_owned())
 }

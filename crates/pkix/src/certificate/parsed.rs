@@ -159,18 +159,18 @@ impl Certificate {
             oid::AUTHORITY_INFO_ACCESS => {
                 for (method, location) in extensions::access_descriptions(one)? {
                     match method {
-                        oid::ACCESS_OCSP => known.ocsp.extend(uri(&location)),
-                        oid::ACCESS_CA_ISSUERS => known.ca_issuers.extend(uri(&location)),
+                        oid::ACCESS_OCSP => known.ocsp.extend(extensions::uri(&location)),
+                        oid::ACCESS_CA_ISSUERS => known.ca_issuers.extend(extensions::uri(&location)),
                         _ => {}
                     }
                 }
             }
             oid::CRL_DISTRIBUTION_POINTS => {
-                let points = extensions::distribution_points(one)?;
-                known.crl_distribution_points =
-                    points.iter().flat_map(|one| one.names.iter().filter_map(uri)).collect();
+                known.crl_distribution_points = extensions::distribution_point_uris(one)?;
             }
+            oid::FRESHEST_CRL => known.freshest_crl = extensions::distribution_point_uris(one)?,
             oid::NO_REV_AVAIL => known.no_rev_avail = true,
+            oid::OCSP_NO_CHECK => known.ocsp_no_check = true,
             other => self.unknown_extensions.push(oid::to_identifier(other, one.offset)?),
         }
         Ok(())
@@ -334,9 +334,4 @@ fn read_validity(mut parts: Reader<'_>) -> Result<Validity, DerError> {
     let not_after = time::read(parts.any()?)?;
     parts.finish()?;
     Ok(Validity { not_before, not_after })
-}
-
-fn uri(location: &Tlv<'_>) -> Option<String> {
-    let text = std::str::from_utf8(location.content).ok()?;
-    (location.tag == extensions::URI).then(|| text.to_owned())
 }

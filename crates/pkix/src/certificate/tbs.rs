@@ -70,23 +70,35 @@ impl TbsCertificate<'_> {
     }
 
     fn check(&self) -> Result<(), EncodeError> {
-        for instant in [self.validity.not_before, self.validity.not_after] {
-            if !(time::EARLIEST..=time::LATEST).contains(&instant) {
-                let message = format!("The instant {instant} is outside the years 1950 to 9999");
-                return Err(EncodeError { code: "encode.validity", message });
-            }
-        }
-        let Extensions { ca_issuers, ocsp, crl_distribution_points, .. } = self.extensions;
-        if let Some(uri) = ca_issuers.iter().chain(ocsp).chain(crl_distribution_points).find(|uri| !uri.is_ascii()) {
-            let message = format!("The URI {uri:?} has characters outside ASCII");
-            return Err(EncodeError { code: "encode.uri", message });
-        }
-        Ok(())
+        instant(self.validity.not_before)?;
+        instant(self.validity.not_after)?;
+        let Extensions { ca_issuers, ocsp, crl_distribution_points, freshest_crl, .. } = self.extensions;
+        [ca_issuers, ocsp, crl_distribution_points, freshest_crl].into_iter().try_for_each(|uris| ascii_uris(uris))
     }
 }
 
-/// Puts a signature beside the bytes it signs: a certificate (RFC 5280 §4.1) or a request (RFC 2986 §4.2), which have
-/// the same shape.
+/// URIs are IA5Strings: anything else has no encoding.
+pub(crate) fn ascii_uris(uris: &[String]) -> Result<(), EncodeError> {
+    match uris.iter().find(|uri| !uri.is_ascii()) {
+        None => Ok(()),
+        Some(uri) => {
+            let message = format!("The URI {uri:?} has characters outside ASCII");
+            Err(EncodeError { code: "encode.uri", message })
+        }
+    }
+}
+
+/// An instant that certificates and CRLs can say.
+pub(crate) fn instant(seconds: i64) -> Result<(), EncodeError> {
+    if (time::EARLIEST..=time::LATEST).contains(&seconds) {
+        return Ok(());
+    }
+    let message = format!("The instant {seconds} is outside the years 1950 to 9999");
+    Err(EncodeError { code: "encode.validity", message })
+}
+
+/// Puts a signature beside the bytes it signs: a certificate (RFC 5280 §4.1), a request (RFC 2986 §4.2) or a CRL
+/// (RFC 5280 §5.1), which have the same shape.
 pub fn assemble(tbs_der: &[u8], algorithm: SignatureAlgorithm, signature: &[u8]) -> Vec<u8> {
     let mut out = Writer::with_capacity(tbs_der.len() + signature.len() + 96);
     out.nested(tag::SEQUENCE, |w| {

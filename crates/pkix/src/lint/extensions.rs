@@ -3,7 +3,7 @@
 use super::parsed::Parsed;
 use super::{LintContext, Report};
 use crate::asn1::{Tlv, oid};
-use crate::certificate::extensions::URI;
+use crate::certificate::extensions::{DistributionPoint, URI};
 use crate::usage::{ExtendedKeyUsage, KeyUsage};
 
 pub(super) fn der(tbs: &Parsed<'_>, _: &LintContext<'_>, report: &mut Report<'_>) {
@@ -21,7 +21,7 @@ pub(super) fn extension_unique(tbs: &Parsed<'_>, _: &LintContext<'_>, report: &m
 }
 
 pub(super) fn extension_known(tbs: &Parsed<'_>, _: &LintContext<'_>, report: &mut Report<'_>) {
-    const KNOWN: [&[u8]; 10] = [
+    const KNOWN: [&[u8]; 12] = [
         oid::AUTHORITY_KEY_IDENTIFIER,
         oid::SUBJECT_KEY_IDENTIFIER,
         oid::KEY_USAGE,
@@ -32,6 +32,8 @@ pub(super) fn extension_known(tbs: &Parsed<'_>, _: &LintContext<'_>, report: &mu
         oid::CRL_DISTRIBUTION_POINTS,
         oid::AUTHORITY_INFO_ACCESS,
         oid::NO_REV_AVAIL,
+        oid::FRESHEST_CRL,
+        oid::OCSP_NO_CHECK,
     ];
     for one in tbs.extensions.iter().filter(|one| !KNOWN.contains(&one.oid)) {
         report.add(format!("The extension {} is not known", dotted(one.oid)));
@@ -139,7 +141,12 @@ pub(super) fn name_constraints_not_empty(tbs: &Parsed<'_>, _: &LintContext<'_>, 
 pub(super) fn crl_distribution_points(tbs: &Parsed<'_>, _: &LintContext<'_>, report: &mut Report<'_>) {
     let critical = tbs.criticality(oid::CRL_DISTRIBUTION_POINTS) == Some(true);
     report.add_if(critical, "CRL distribution points are critical");
-    let Some(points) = &tbs.known.distribution_points else { return };
+    if let Some(points) = &tbs.known.distribution_points {
+        one_plain_point(points, report);
+    }
+}
+
+fn one_plain_point(points: &[DistributionPoint<'_>], report: &mut Report<'_>) {
     report.add_if(points.len() != 1, "There is not exactly one CRL distribution point");
     for point in points {
         report.add_if(!point.is_plain, "A CRL distribution point has reasons, a CRL issuer, or no full name");
@@ -148,6 +155,14 @@ pub(super) fn crl_distribution_points(tbs: &Parsed<'_>, _: &LintContext<'_>, rep
             "A CRL distribution point is not an http URI",
         );
     }
+}
+
+pub(super) fn freshest_crl(tbs: &Parsed<'_>, _: &LintContext<'_>, report: &mut Report<'_>) {
+    report.add_if(tbs.criticality(oid::FRESHEST_CRL) == Some(true), "The freshest CRL is critical");
+    let Some(points) = &tbs.known.freshest_crl else { return };
+    one_plain_point(points, report);
+    let has_complete = tbs.extension(oid::CRL_DISTRIBUTION_POINTS).is_some();
+    report.add_if(!has_complete, "A freshest CRL stands without the CRL it refers to");
 }
 
 pub(super) fn authority_info_access(tbs: &Parsed<'_>, _: &LintContext<'_>, report: &mut Report<'_>) {
@@ -163,7 +178,7 @@ pub(super) fn authority_info_access(tbs: &Parsed<'_>, _: &LintContext<'_>, repor
 }
 
 /// https would need the very certificate that is being checked.
-fn is_http(location: &Tlv<'_>) -> bool {
+pub(super) fn is_http(location: &Tlv<'_>) -> bool {
     location.tag == URI
         && location
             .content
@@ -177,6 +192,15 @@ pub(super) fn no_rev_avail(tbs: &Parsed<'_>, _: &LintContext<'_>, report: &mut R
     report.add_if(one.value != [5, 0], "The value of noRevAvail is not NULL");
     report.add_if(tbs.is_ca(), "noRevAvail is set on a CA's certificate");
     let points_to_ocsp = tbs.known.access.iter().flatten().any(|(method, _)| *method == oid::ACCESS_OCSP);
-    let points_to_crl = tbs.extension(oid::CRL_DISTRIBUTION_POINTS).is_some();
+    let points_to_crl =
+        [oid::CRL_DISTRIBUTION_POINTS, oid::FRESHEST_CRL].iter().any(|oid| tbs.extension(oid).is_some());
     report.add_if(points_to_ocsp || points_to_crl, "noRevAvail stands beside a pointer to revocation information");
+}
+
+pub(super) fn ocsp_no_check(tbs: &Parsed<'_>, _: &LintContext<'_>, report: &mut Report<'_>) {
+    let Some(one) = tbs.extension(oid::OCSP_NO_CHECK) else { return };
+    report.add_if(one.critical, "id-pkix-ocsp-nocheck is critical");
+    report.add_if(one.value != [5, 0], "The value of id-pkix-ocsp-nocheck is not NULL");
+    let answers = tbs.has_purpose(ExtendedKeyUsage::OcspSigning);
+    report.add_if(!answers, "id-pkix-ocsp-nocheck is set on a certificate that signs no OCSP responses");
 }

@@ -52,6 +52,7 @@ pub(super) struct Known<'a> {
     pub(super) authority_key_id: Option<(Option<&'a [u8]>, bool)>,
     pub(super) name_constraints: Option<NameConstraints>,
     pub(super) distribution_points: Option<Vec<DistributionPoint<'a>>>,
+    pub(super) freshest_crl: Option<Vec<DistributionPoint<'a>>>,
     pub(super) access: Option<Vec<(&'a [u8], Tlv<'a>)>>,
 }
 
@@ -156,6 +157,7 @@ impl<'a> Known<'a> {
             oid::AUTHORITY_KEY_IDENTIFIER => self.authority_key_id = Some(extensions::authority_key_id(one)?),
             oid::NAME_CONSTRAINTS => self.name_constraints = Some(NameConstraints::from_der(one.value)?),
             oid::CRL_DISTRIBUTION_POINTS => self.distribution_points = Some(extensions::distribution_points(one)?),
+            oid::FRESHEST_CRL => self.freshest_crl = Some(extensions::distribution_points(one)?),
             oid::AUTHORITY_INFO_ACCESS => self.access = Some(extensions::access_descriptions(one)?),
             _ => {}
         }

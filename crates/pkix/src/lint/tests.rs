@@ -61,7 +61,9 @@ fn leaf() -> Draft {
             ca_issuers: vec!["http://pki.acme.com/ca.cer".to_owned()],
             ocsp: vec!["http://pki.acme.com/ocsp".to_owned()],
             crl_distribution_points: vec!["http://pki.acme.com/ca.crl".to_owned()],
+            freshest_crl: Vec::new(),
             no_rev_avail: false,
+            ocsp_no_check: false,
         },
         key,
     }
