@@ -156,6 +156,8 @@ const fn conflict_message(conflict: Conflict) -> &'static str {
     match conflict {
         Conflict::Name => "The name is taken in this project; choose another",
         Conflict::AlreadyRenewed => "The certificate was already renewed",
+        Conflict::AlreadyRevoked => "The certificate is already revoked",
+        Conflict::NotHeld => "The certificate is not on hold; only a hold can be taken back",
         Conflict::InUse => "The object is still in use; remove what refers to it first",
         Conflict::Stale => "The object was changed by somebody else meanwhile; read it again and repeat the change",
         Conflict::Missing => "The object does not exist any more",

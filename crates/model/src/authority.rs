@@ -97,6 +97,20 @@ pub struct InternalCaConfiguration {
     pub status: StatusSettings,
     #[serde(default)]
     pub auto_renewal: AutoRenewal,
+    /// Who signs this intermediate; absent: whoever signed the certificate in force.
+    #[serde(default)]
+    pub signing: Option<SigningSettings>,
+}
+
+/// Who signs the certificates of an intermediate CA.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SigningSettings {
+    /// Of the settings themselves: clients know them by it.
+    pub id: uuid::Uuid,
+    /// Absent: a CA elsewhere; its certificates are carried by hand.
+    pub parent_ca_id: Option<CaId>,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
 }
 
 /// How a CA tells relying parties which of its certificates are revoked.

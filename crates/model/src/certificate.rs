@@ -95,6 +95,8 @@ pub struct CertificateDescription {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ForeignDescription {
+    /// The whole subject as text (RFC 4514), attributes without a type here included.
+    pub subject: String,
     /// The issuer's name as text (RFC 4514).
     pub issuer: String,
     /// The key as people name it: `RSA 1024`, `DSA`, `EC 1.3.132.0.10`.

@@ -1,7 +1,8 @@
 //! Certification authorities, their certificates, and sealed private keys.
 
-use chancery_model::authority::{CaCertificate, CaStatus, CertificationAuthority, SealedKey};
+use chancery_model::authority::{CaCertificate, CaRenewalReport, CaStatus, CertificationAuthority, SealedKey};
 use chancery_model::{CaCertificateId, CaId, KeyId, ProjectId, Timestamp};
+use uuid::Uuid;
 
 use crate::certificate::{revocation, serial_bytes};
 use crate::change::Effects;
@@ -33,8 +34,8 @@ pub(crate) fn insert(it: CertificationAuthority) -> Result<Statement, StoreError
 
 pub(crate) fn update(it: CertificationAuthority) -> Result<Statement, StoreError> {
     let statement = Statement::new(
-        "UPDATE ca SET name = $2, status = $3, configuration = $4, direct_issuance_template = $5, active_certificate = $6, \
-         key_id = $7, updated_at = $8, last_renewal = $9 WHERE id = $1",
+        "UPDATE ca SET name = $2, status = $3, configuration = $4, direct_issuance_template = $5, updated_at = $7 \
+         WHERE id = $1 AND active_certificate IS NOT DISTINCT FROM $6",
         params![
             it.id,
             it.name,
@@ -42,11 +43,14 @@ pub(crate) fn update(it: CertificationAuthority) -> Result<Statement, StoreError
             json(&it.configuration)?,
             it.direct_issuance_template,
             it.active_certificate,
-            it.key_id,
-            it.updated_at,
-            it.last_renewal.map(|it| json(&it)).transpose()?
+            it.updated_at
         ],
     );
+    Ok(statement.guarded_if(Conflict::Stale, EXISTS))
+}
+
+pub(crate) fn report_renewal(id: CaId, report: &CaRenewalReport) -> Result<Statement, StoreError> {
+    let statement = Statement::new("UPDATE ca SET last_renewal = $2 WHERE id = $1", params![id, json(report)?]);
     Ok(statement.guarded(Conflict::Missing))
 }
 
@@ -67,6 +71,7 @@ pub(crate) fn activate(
 ) -> Statement {
     Statement::new(
         "UPDATE ca SET active_certificate = $2, updated_at = $4, \
+         key_id = (SELECT c.key_id FROM ca_certificate c WHERE c.id = $2), \
          status = CASE WHEN status = 'pending-certificate' THEN 'active' ELSE status END \
          WHERE id = $1 AND active_certificate IS NOT DISTINCT FROM $3 \
          AND EXISTS (SELECT 1 FROM ca_certificate c WHERE c.id = $2 AND c.ca_id = $1)",
@@ -75,21 +80,25 @@ pub(crate) fn activate(
     .guarded_if(Conflict::Stale, EXISTS)
 }
 
-pub(crate) fn insert_certificate(effects: &mut Effects, it: CaCertificate) -> Result<(), StoreError> {
-    let serial = serial_bytes(&it.serial_number)?;
-    // A root is its own issuer. The issuer of a certificate made elsewhere is not ours, so its serial numbers cannot
-    // meet those of another: the certificate's own id stands for it.
-    let issuer = match it.parent_ca_id {
+/// A root is its own issuer. The issuer of a certificate made elsewhere is not ours, so its serial numbers cannot meet
+/// those of another: the certificate's own id stands for it.
+fn serial_scope(it: &CaCertificate) -> Uuid {
+    match it.parent_ca_id {
         Some(parent) => parent.as_uuid(),
         None if it.chain.is_empty() => it.ca_id.as_uuid(),
         None => it.id.as_uuid(),
-    };
+    }
+}
+
+pub(crate) fn insert_certificate(effects: &mut Effects, it: CaCertificate) -> Result<(), StoreError> {
+    let serial = serial_bytes(&it.serial_number)?;
+    let issuer = serial_scope(&it);
     effects.push(
         Statement::new(
             "INSERT INTO serial_number (serial, issuer) SELECT $1, $2 WHERE NOT EXISTS (SELECT 1 FROM serial_number s \
              JOIN certificate c ON c.n = s.n WHERE s.serial = $1 AND s.issuer = $2 AND c.der = $3 \
              AND c.project = (SELECT number FROM project WHERE id = $4))",
-            params![serial, issuer, it.der.clone(), it.project_id],
+            params![serial.clone(), issuer, it.der.clone(), it.project_id],
         )
         .bulk(
             "INSERT INTO serial_number (serial, issuer) SELECT r.serial, r.issuer \
@@ -99,9 +108,30 @@ pub(crate) fn insert_certificate(effects: &mut Effects, it: CaCertificate) -> Re
              AND c.project = (SELECT number FROM project WHERE id = r.project_id))",
         ),
     );
+    insert_row(effects, it, serial);
+    Ok(())
+}
+
+/// A certificate that its issuer made before it came here: its serial number may be registered already, for itself.
+pub(crate) fn import_certificate(effects: &mut Effects, it: CaCertificate) -> Result<(), StoreError> {
+    let serial = serial_bytes(&it.serial_number)?;
+    effects.push(register_serial(serial_scope(&it), serial.clone()));
+    insert_row(effects, it, serial);
+    Ok(())
+}
+
+/// A serial number that is taken, whatever took it.
+pub(crate) fn register_serial(issuer: Uuid, serial: Vec<u8>) -> Statement {
+    Statement::new(
+        "INSERT INTO serial_number (serial, issuer) VALUES ($1, $2) ON CONFLICT (serial, issuer) DO NOTHING",
+        params![serial, issuer],
+    )
+}
+
+fn insert_row(effects: &mut Effects, it: CaCertificate, serial: Vec<u8>) {
     effects.configure(Statement::new(
         "INSERT INTO ca_certificate (id, ca_id, project_id, version, serial_number, der, chain, parent_ca_id, path_length, \
-         not_before, not_after, created_at, key_id, parent_certificate_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
+         not_before, not_after, created_at, key_id, parent_certificate_id, serial) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
         params![
             it.id,
             it.ca_id,
@@ -116,10 +146,10 @@ pub(crate) fn insert_certificate(effects: &mut Effects, it: CaCertificate) -> Re
             it.not_after,
             it.created_at,
             it.key_id,
-            it.parent_certificate_id
+            it.parent_certificate_id,
+            serial
         ],
     ));
-    Ok(())
 }
 
 pub(crate) fn insert_key(it: SealedKey) -> Statement {
@@ -236,6 +266,27 @@ impl Reader {
     /// Of any project, and of deleted CAs too: CA certificates are public.
     pub async fn ca_certificate(&self, id: CaCertificateId) -> Result<Option<CaCertificate>, StoreError> {
         let query = Query::new("ca_certificate", select_certificate!("WHERE id = $1"), params![id]);
+        self.point(query).await?.map(certificate_from_row).transpose()
+    }
+
+    /// The newest one over a key.
+    pub async fn ca_certificate_of_key(&self, key: KeyId) -> Result<Option<CaCertificate>, StoreError> {
+        let sql = select_certificate!("WHERE key_id = $1 ORDER BY version DESC, created_at DESC LIMIT 1");
+        self.point(Query::new("ca_certificate", sql, params![key])).await?.map(certificate_from_row).transpose()
+    }
+
+    /// By serial number in hex, signed by this CA; with no parent, a root's or one made elsewhere.
+    pub async fn ca_certificate_by_serial(
+        &self,
+        project: ProjectId,
+        parent: Option<CaId>,
+        serial_number: &str,
+    ) -> Result<Option<CaCertificate>, StoreError> {
+        let Ok(serial) = serial_bytes(&serial_number.to_lowercase()) else { return Ok(None) };
+        let sql = select_certificate!(
+            "WHERE serial = $1 AND project_id = $2 AND parent_ca_id IS NOT DISTINCT FROM $3 ORDER BY created_at DESC LIMIT 1"
+        );
+        let query = Query::new("ca_certificate", sql, params![serial, project, parent]);
         self.point(query).await?.map(certificate_from_row).transpose()
     }
 

@@ -1,10 +1,12 @@
 //! Certificates: how they are recorded, changed and looked up one by one. Lists and searches are in `search`.
 
+mod revoked;
 mod search;
 
 use chancery_model::certificate::{
     Certificate, CertificateSource, RenewalSettings, RenewalState, Revocation, RevocationReason,
 };
+use chancery_model::job::{JobKey, JobKind, NewJob};
 use chancery_model::{CertificateId, ProfileId, ProjectId, RequestId, Timestamp};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
@@ -15,7 +17,9 @@ use crate::page::Sql;
 use crate::profile::enrollment_named;
 use crate::reader::Reader;
 use crate::statement::{Row, Statement, Value, actor_columns, json, pairs, params};
-use crate::{Conflict, StoreError};
+use crate::{Conflict, StoreError, job, statistics};
+
+pub(crate) use revoked::{release, release_ca, revoke, revoke_ca};
 
 macro_rules! columns {
     () => {
@@ -63,6 +67,12 @@ pub(crate) fn insert_under(
     let number = numbering.next(it.created_at);
     let serial = serial_bytes(&it.serial_number)?;
     count(effects, &it);
+    let renewal = it.renewal.due_at.map(|due_at| NewJob {
+        key: renewal_of(it.id),
+        project_id: it.project_id,
+        due_at,
+        deadline: it.not_after,
+    });
     let names = Names::of(&it);
     let project = it.project_id;
     effects.push(Statement::new(INSERT, row_values(it, number, &serial, &names)?).bulk(INSERT_BULK));
@@ -83,6 +93,7 @@ pub(crate) fn insert_under(
             ),
         );
     }
+    effects.statements.extend(renewal.map(|renewal| job::insert(renewal, numbering)));
     Ok(())
 }
 
@@ -91,6 +102,7 @@ fn count(effects: &mut Effects, it: &Certificate) {
     effects.counters.extend(it.profile_id.map(|id| (Counter::CertificatesOfProfile(id), 1)));
     effects.counters.extend(it.ca_id.map(|id| (Counter::CertificatesOfCa(id), 1)));
     effects.counters.extend(it.application_id.map(|id| (Counter::CertificatesOfApplication(id), 1)));
+    effects.figures.extend(statistics::inserted(it));
 }
 
 fn row_values(it: Certificate, number: i64, serial: &[u8], names: &Names) -> Result<Vec<Value>, StoreError> {
@@ -208,29 +220,40 @@ pub(crate) fn serial_bytes(text: &str) -> Result<Vec<u8>, StoreError> {
 
 const EXISTS: &str = "SELECT 1 FROM certificate WHERE id = $1 AND project > 0";
 
-pub(crate) fn mark_renewed(id: CertificateId, by: CertificateId, at: Timestamp) -> Statement {
-    Statement::new(
-        "UPDATE certificate SET renewed_by = $2, renewal_error = NULL, due_at = NULL, updated_at = $3 \
-         WHERE id = $1 AND project > 0 AND renewed_by IS NULL AND revoked_at IS NULL",
-        params![id, by, at],
-    )
-    .guarded_if(Conflict::AlreadyRenewed, EXISTS)
+pub(crate) fn mark_renewed(effects: &mut Effects, id: CertificateId, by: CertificateId, at: Timestamp, node: &str) {
+    effects.push(
+        Statement::new(
+            "UPDATE certificate SET renewed_by = $2, renewal_error = NULL, due_at = NULL, updated_at = $3 \
+             WHERE id = $1 AND project > 0 AND renewed_by IS NULL AND revoked_at IS NULL",
+            params![id, by, at],
+        )
+        .guarded_if(Conflict::AlreadyRenewed, EXISTS),
+    );
+    effects.push(job::drop(renewal_of(id)));
+    effects.push(statistics::superseded(id, node));
 }
 
-/// `lead`: the days that a client set, and the due time.
+const fn renewal_of(id: CertificateId) -> JobKey {
+    JobKey { kind: JobKind::RenewCertificate, object: id.as_uuid() }
+}
+
+/// `lead`: the days that a client set, and the due time. The job of renewing follows it.
 pub(crate) fn configure_renewal(
+    effects: &mut Effects,
     id: CertificateId,
     lead: (Option<u32>, Option<Timestamp>),
     settings: Option<RenewalSettings>,
-    at: Timestamp,
-) -> Result<Statement, StoreError> {
+    (at, numbering): (Timestamp, &Numbering),
+) -> Result<(), StoreError> {
     let settings = settings.map(|it| json(&it)).transpose()?;
     let statement = Statement::new(
         "UPDATE certificate SET renew_before_days = $2, due_at = $3, renewal_settings = $4, updated_at = $5 \
          WHERE id = $1 AND project > 0",
         params![id, lead.0, lead.1, settings, at],
     );
-    Ok(statement.guarded(Conflict::Missing))
+    effects.push(statement.guarded(Conflict::Missing));
+    effects.push(lead.1.map_or_else(|| job::drop(renewal_of(id)), |due_at| job::set_renewal(id, due_at, numbering)));
+    Ok(())
 }
 
 pub(crate) fn set_renewal_error(id: CertificateId, error: Option<String>, at: Timestamp) -> Statement {
@@ -268,6 +291,9 @@ pub(crate) fn delete(effects: &mut Effects, id: CertificateId, node: &str) {
          ON CONFLICT (kind, scope, node) DO UPDATE SET value = counter.value + excluded.value",
         params![id, node.to_owned()],
     ));
+    effects.push(job::drop(renewal_of(id)));
+    effects.push(job::drop(JobKey { kind: JobKind::RevokeSuperseded, object: id.as_uuid() }));
+    effects.push(statistics::deleted(id, node));
 }
 
 /// The row number comes with the record.
@@ -378,6 +404,19 @@ impl Reader {
         sql.push(" AND c.n IN (SELECT s.n FROM serial_number s WHERE s.serial = ");
         sql.bind(serial);
         sql.push(")");
+        self.one_certificate(sql, project, " ORDER BY c.n DESC LIMIT 1").await
+    }
+
+    pub async fn certificate_by_fingerprint(
+        &self,
+        project: ProjectId,
+        fingerprint: &[u8; 32],
+    ) -> Result<Option<Certificate>, StoreError> {
+        let mut sql = Sql::default();
+        sql.push("c.fingerprint_head = ");
+        sql.bind(fingerprint_head(fingerprint));
+        sql.push(" AND c.fingerprint = ");
+        sql.bind(*fingerprint);
         self.one_certificate(sql, project, " ORDER BY c.n DESC LIMIT 1").await
     }
 

@@ -3,25 +3,32 @@
 
 use chancery_model::audit::AuditRecord;
 use chancery_model::authority::{CaCertificate, CaRenewalReport, CertificationAuthority, SealedKey};
-use chancery_model::certificate::{Certificate, RenewalSettings};
+use chancery_model::certificate::{Certificate, RenewalSettings, Revocation};
+use chancery_model::crl::{Crl, CrlEntry};
 use chancery_model::identity::{AccessToken, ActorId, ClientSecret, Identity, User};
+use chancery_model::job::{Fence, JobKey, NewJob};
+use chancery_model::ocsp::OcspResponder;
 use chancery_model::profile::CertificateProfile;
 use chancery_model::project::Project;
 use chancery_model::request::{CertificateRequest, RequestStatus};
 use chancery_model::template::CertificateTemplate;
 use chancery_model::{
-    AccessTokenId, ApplicationId, CaCertificateId, CaId, CertificateId, ClientSecretId, IdentityId, ProfileId, ProjectId, RequestId,
-    TemplateId, Timestamp,
+    AccessTokenId, ApplicationId, CaCertificateId, CaId, CertificateId, ClientSecretId, IdentityId, KeyId, ProfileId,
+    ProjectId, RequestId, TemplateId, Timestamp,
 };
 use uuid::Uuid;
 
 use crate::StoreError;
+use crate::alert::{self, AlertChange};
 use crate::application::{self, ApplicationChange};
+use crate::crl::{self, CrlPublication};
 use crate::import::ImportedCertificate;
 use crate::number::Numbering;
 use crate::statement::Statement;
+use crate::statistics::Figure;
 use crate::{
-    audit, authority, certificate, idempotency, identity, import, meta, profile, project, request, template, token, user,
+    audit, authority, certificate, idempotency, identity, import, job, meta, profile, project, request, responder,
+    template, token, user,
 };
 
 /// Changes and audit entries that are committed together.
@@ -165,6 +172,7 @@ pub enum Change {
     /// Out of every list and look-up; the row and its serial number stay.
     DeleteCertificate(CertificateId),
     Application(ApplicationChange),
+    Alert(AlertChange),
     InsertRequest(Box<CertificateRequest>),
     /// `Stale` unless the status is `expected`.
     SetRequestStatus {
@@ -192,6 +200,73 @@ pub enum Change {
     ReleaseIdempotency {
         key: [u8; 32],
     },
+    /// Makes the job due at that time at the latest. While it runs, it is due again as soon as it ends.
+    ScheduleJob(NewJob),
+    /// Makes the job due at that time, with this deadline and no failures behind it. While it runs, that begins when it
+    /// ends.
+    SetJob(NewJob),
+    /// No job is fine.
+    DropJob(JobKey),
+    /// Leases it and makes the next fencing token. `Stale` unless `expected_token` is the last one and its lease is over.
+    ClaimJob {
+        key: JobKey,
+        expected_token: i64,
+        now: Timestamp,
+        lease_until: Timestamp,
+    },
+    /// `Stale` unless the fence holds.
+    ExtendLease {
+        fence: Fence,
+        lease_until: Timestamp,
+    },
+    /// Ends the lease; `Stale` unless the fence holds. The job is due at `next`, or earlier if it was asked for meanwhile;
+    /// with neither it is gone.
+    FinishJob {
+        fence: Fence,
+        next: Option<Timestamp>,
+    },
+    /// Ends the lease after a failure; `Stale` unless the fence holds. Due at `due_at`, or earlier if it was asked for
+    /// meanwhile.
+    RetryJob {
+        fence: Fence,
+        due_at: Timestamp,
+        error: String,
+    },
+    /// `AlreadyRevoked` unless it is not revoked or, with `held`, on hold: then the hold becomes final. Puts the entry on the
+    /// list and switches the renewal off.
+    RevokeCertificate {
+        id: CertificateId,
+        revocation: Revocation,
+        held: bool,
+        entry: Option<CrlEntry>,
+    },
+    /// `NotHeld` unless it is on hold. Takes its entry, if there is one under this key and partition, off the list.
+    ReleaseCertificate {
+        id: CertificateId,
+        at: Timestamp,
+        key_id: Option<KeyId>,
+        partition: u32,
+    },
+    /// Like [`Self::RevokeCertificate`].
+    RevokeCaCertificate {
+        id: CaCertificateId,
+        revocation: Revocation,
+        held: bool,
+        entry: CrlEntry,
+    },
+    /// Like [`Self::ReleaseCertificate`].
+    ReleaseCaCertificate {
+        id: CaCertificateId,
+        at: Timestamp,
+        key_id: KeyId,
+        partition: u32,
+    },
+    /// Nothing, if the key has a CRL of this partition. Else its first publication is due at once.
+    InsertCrl(Box<Crl>),
+    /// `Stale` unless the expected number is stored.
+    PublishCrl(Box<CrlPublication>),
+    /// In place of the one before.
+    SetResponder(OcspResponder),
 }
 
 /// What is counted, and for whom.
@@ -236,6 +311,9 @@ impl Change {
                 | Self::UpdateCa(_)
                 | Self::DeleteCa(_)
                 | Self::ActivateCa { .. }
+                | Self::RevokeCaCertificate { .. }
+                | Self::ReleaseCaCertificate { .. }
+                | Self::InsertCrl(_)
         )
     }
 
@@ -266,6 +344,7 @@ impl Change {
 pub(crate) struct Effects {
     pub statements: Vec<Statement>,
     pub counters: Vec<(Counter, i64)>,
+    pub figures: Vec<(Figure, i64)>,
     pub config_changed: bool,
     pub audit: Vec<audit::PreparedRecord>,
 }
@@ -315,6 +394,7 @@ impl Effects {
             Change::ForgetIdempotency { before } => self.push(idempotency::forget(before)),
             Change::ReleaseIdempotency { key } => self.push(idempotency::release(key)),
             Change::Application(it) => application::change(self, it)?,
+            Change::Alert(it) => alert::change(self, it)?,
             Change::InsertRequest(it) => request::insert(self, *it, numbering)?,
             Change::SetRequestStatus { id, expected, status, error_message, at } => {
                 self.push(request::set_status(id, (expected, status), error_message, at));
@@ -358,15 +438,46 @@ impl Effects {
         match change {
             Change::InsertCertificate(it) => certificate::insert(self, *it, numbering)?,
             Change::ImportCertificate(it) => import::insert(self, *it, numbering)?,
-            Change::MarkRenewed { id, by, at } => self.push(certificate::mark_renewed(id, by, at)),
+            Change::MarkRenewed { id, by, at } => certificate::mark_renewed(self, id, by, at, node),
             Change::ConfigureRenewal { id, renew_before_days, due_at, settings, at } => {
-                self.push(certificate::configure_renewal(id, (renew_before_days, due_at), settings, at)?);
+                certificate::configure_renewal(self, id, (renew_before_days, due_at), settings, (at, numbering))?;
             }
             Change::SetRenewalError { id, error, at } => self.push(certificate::set_renewal_error(id, error, at)),
             Change::SetCertificateMetadata { id, metadata, at } => {
                 self.push(certificate::set_metadata(id, &metadata, at)?)
             }
             Change::DeleteCertificate(id) => certificate::delete(self, id, node),
+            other => return self.add_lifecycle(other, node, numbering),
+        }
+        Ok(())
+    }
+
+    fn add_lifecycle(&mut self, change: Change, node: &str, numbering: &Numbering) -> Result<(), StoreError> {
+        match change {
+            Change::ScheduleJob(it) => self.push(job::schedule(it, numbering)),
+            Change::SetJob(it) => self.push(job::set(it, numbering)),
+            Change::DropJob(key) => self.push(job::drop(key)),
+            Change::ClaimJob { key, expected_token, now, lease_until } => {
+                self.push(job::claim(key, expected_token, now, lease_until));
+            }
+            Change::ExtendLease { fence, lease_until } => self.push(job::extend(fence, lease_until)),
+            Change::FinishJob { fence, next } => job::finish(self, fence, next),
+            Change::RetryJob { fence, due_at, error } => self.push(job::retry(fence, due_at, error)),
+            Change::RevokeCertificate { id, revocation, held, entry } => {
+                certificate::revoke(self, id, (revocation, held), entry, node);
+            }
+            Change::ReleaseCertificate { id, at, key_id, partition } => {
+                certificate::release(self, id, at, (key_id, partition), node);
+            }
+            Change::RevokeCaCertificate { id, revocation, held, entry } => {
+                certificate::revoke_ca(self, id, (revocation, held), entry);
+            }
+            Change::ReleaseCaCertificate { id, at, key_id, partition } => {
+                certificate::release_ca(self, id, at, (key_id, partition));
+            }
+            Change::InsertCrl(it) => crl::insert(self, &it, numbering)?,
+            Change::PublishCrl(it) => crl::publish(self, *it)?,
+            Change::SetResponder(it) => self.push(responder::set(it)),
             _ => return Err(StoreError::Backend("a change has no statement".to_owned())),
         }
         Ok(())

@@ -68,6 +68,10 @@ pub enum Conflict {
     Idempotency,
     #[error("the certificate is renewed or revoked already")]
     AlreadyRenewed,
+    #[error("the certificate is revoked already")]
+    AlreadyRevoked,
+    #[error("the certificate is not on hold")]
+    NotHeld,
     #[error("other records refer to it")]
     InUse,
     #[error("it changed in the meantime")]

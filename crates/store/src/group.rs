@@ -10,7 +10,8 @@ use tokio::sync::{mpsc, oneshot};
 use crate::audit::Chain;
 use crate::change::{Counter, Effects};
 use crate::statement::{Statement, Value};
-use crate::{StoreError, meta};
+use crate::statistics::Figure;
+use crate::{StoreError, meta, statistics};
 
 /// Most writes in one transaction.
 pub(crate) const GROUP_MAX: usize = 256;
@@ -62,6 +63,7 @@ pub(crate) fn answer_all(group: Vec<Job>, error: &StoreError) {
 #[derive(Default)]
 pub(crate) struct Ending {
     counters: BTreeMap<Counter, i64>,
+    figures: BTreeMap<Figure, i64>,
     config_changed: bool,
     audit: Vec<Statement>,
 }
@@ -71,6 +73,9 @@ impl Ending {
     pub fn add(&mut self, effects: &Effects, chain: &mut Chain) {
         for (counter, change) in &effects.counters {
             *self.counters.entry(*counter).or_default() += change;
+        }
+        for (figure, change) in &effects.figures {
+            *self.figures.entry(*figure).or_default() += change;
         }
         self.config_changed |= effects.config_changed;
         self.audit.extend(effects.audit.iter().map(|record| chain.append(record)));
@@ -94,6 +99,7 @@ impl Ending {
                 ),
             );
         }
+        statements.extend(self.figures.into_iter().map(|(figure, change)| statistics::add(figure, change, node)));
         if self.config_changed {
             statements.push(meta::bump_config_version());
         }

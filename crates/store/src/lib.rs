@@ -13,16 +13,19 @@
 //!
 //! Start reading at `change`, then a noun such as `template`, then `sqlite/writer`.
 
+mod alert;
 mod application;
 mod audit;
 mod authority;
 mod certificate;
 mod change;
+mod crl;
 mod error;
 mod group;
 mod idempotency;
 mod identity;
 mod import;
+mod job;
 mod meta;
 mod migration;
 mod number;
@@ -32,8 +35,10 @@ mod profile;
 mod project;
 mod reader;
 mod request;
+mod responder;
 mod sqlite;
 mod statement;
+mod statistics;
 mod template;
 mod token;
 mod user;
@@ -44,9 +49,11 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
 
+pub use alert::{AlertChange, AlertListFilter, AuditPosition, EndingCa, EndingCertificate, EndingWindow, WatchedEntry};
 pub use application::{ApplicationChange, ApplicationFilter, AttachedProfile, CountedApplication, NamedMember};
 pub use audit::entry_hash_holds;
 pub use change::{Change, Write};
+pub use crl::{CrlChange, CrlEntries, CrlPublication, SerialStatus};
 pub use error::{Conflict, StoreError};
 pub use group::Statistics;
 pub use idempotency::IdempotencyRow;

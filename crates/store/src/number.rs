@@ -19,6 +19,9 @@ const MILLIS_MAX: i64 = (1 << 41) - 1;
 /// How far a number's time may be ahead of the record's, in milliseconds.
 const AHEAD_MAX: i64 = 2_000;
 
+const TOKENS_PER_JOB: i64 = 1 << 8;
+const TOKENS_MASK: i64 = (1 << COUNTER_BITS) - 1;
+
 #[derive(Debug)]
 pub(crate) struct Numbering {
     node: i64,
@@ -31,12 +34,15 @@ struct Last {
     counter: i64,
     /// Numbers made for a time that had passed.
     past: i64,
+    /// The part of a first token that tells jobs apart.
+    tokens: i64,
 }
 
 impl Numbering {
     /// Goes on after `largest`, the largest number that the database holds.
     pub fn after(largest: i64, node: i64) -> Self {
-        let last = Last { millis: largest >> (COUNTER_BITS + NODE_BITS), counter: largest & COUNTER_MAX, past: 0 };
+        let last =
+            Last { millis: largest >> (COUNTER_BITS + NODE_BITS), counter: largest & COUNTER_MAX, past: 0, tokens: 0 };
         Self { node: node.rem_euclid(NODES), last: Mutex::new(last) }
     }
 
@@ -57,6 +63,14 @@ impl Numbering {
             last.counter += 1;
         }
         self.compose(last.millis, last.counter)
+    }
+
+    /// A number below the fencing tokens of a new job: higher tokens follow from it one by one, at most some hundreds, and
+    /// no number given out before is among them. It grows with the records made, so also from start to start.
+    pub fn first_token(&self) -> i64 {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        last.tokens = (last.tokens + TOKENS_PER_JOB) & TOKENS_MASK;
+        self.compose(last.millis, 0) | last.tokens
     }
 
     const fn compose(&self, millis: i64, counter: i64) -> i64 {

@@ -168,6 +168,17 @@ impl Readers {
         rows.iter().map(|row| value::values(row).map(|values| Row::new(query.table, values)).map_err(failed)).collect()
     }
 
+    /// Joined by the server, in the query's order.
+    pub async fn joined(&self, query: Query) -> Result<(Vec<u8>, u64), StoreError> {
+        let sql = format!(
+            "SELECT COALESCE(string_agg(part, ''::bytea), ''::bytea), COUNT(*) FROM ({}) AS parts (part)",
+            query.sql
+        );
+        let rows = self.rows(Query::new(query.table, sql, query.params)).await?;
+        let Some(mut row) = rows.into_iter().next() else { return Ok((Vec::new(), 0)) };
+        Ok((row.blob("der")?, row.small("count")?))
+    }
+
     pub fn close(&self) {
         self.pool.close();
     }

@@ -85,6 +85,15 @@ impl Reader {
         Ok(rows.into_iter().next())
     }
 
+    /// All values of the query's one column, a blob, end to end, and how many there were. Nothing is held of a row but its
+    /// bytes in the whole.
+    pub(crate) async fn joined(&self, query: Query) -> Result<(Vec<u8>, u64), StoreError> {
+        match &self.source {
+            Source::Sqlite(readers) => readers.joined(query).await,
+            Source::Postgres(readers) => readers.joined(query).await,
+        }
+    }
+
     /// A query for one number.
     pub(crate) async fn number(&self, query: Query) -> Result<i64, StoreError> {
         let missing = StoreError::Inconsistent { table: query.table, column: "value", id: "without id".to_owned() };

@@ -197,6 +197,21 @@ fn read(connection: &Connection, query: &Query) -> Result<Vec<Row>, StoreError> 
     Ok(rows)
 }
 
+fn read_joined(connection: &Connection, query: &Query) -> Result<(Vec<u8>, u64), StoreError> {
+    let failed = |error: rusqlite::Error| failure(&error, &query.sql);
+    let mut statement = connection.prepare_cached(&numbered(&query.sql)).map_err(failed)?;
+    let mut found = statement.query(rusqlite::params_from_iter(&query.params)).map_err(failed)?;
+    let (mut bytes, mut count) = (Vec::new(), 0);
+    while let Some(row) = found.next().map_err(failed)? {
+        let ValueRef::Blob(part) = row.get_ref(0).map_err(failed)? else {
+            return Err(Row::new(query.table, Vec::new()).inconsistent("der"));
+        };
+        bytes.extend_from_slice(part);
+        count += 1;
+    }
+    Ok((bytes, count))
+}
+
 /// What an error of SQLite means to the store.
 fn failure(error: &rusqlite::Error, sql: &str) -> StoreError {
     let rusqlite::Error::SqliteFailure(code, message) = error else {
@@ -239,9 +254,20 @@ impl Readers {
 
     /// On a thread that may wait for the disk.
     pub async fn rows(self: &Arc<Self>, query: Query) -> Result<Vec<Row>, StoreError> {
+        self.on_thread(move |connection| read(connection, &query)).await
+    }
+
+    pub async fn joined(self: &Arc<Self>, query: Query) -> Result<(Vec<u8>, u64), StoreError> {
+        self.on_thread(move |connection| read_joined(connection, &query)).await
+    }
+
+    async fn on_thread<T: Send + 'static>(
+        self: &Arc<Self>,
+        question: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
         let readers = Arc::clone(self);
         let permit = self.permits.acquire().await.map_err(|_| closed())?;
-        let answer = tokio::task::spawn_blocking(move || readers.on_idle(&query)).await;
+        let answer = tokio::task::spawn_blocking(move || readers.on_idle(question)).await;
         drop(permit);
         answer.map_err(|error| StoreError::Unavailable(format!("a read was interrupted: {error}")))?
     }
@@ -249,19 +275,19 @@ impl Readers {
     /// At once on this thread, if a connection is idle: for look-ups by key.
     pub async fn point(self: &Arc<Self>, query: Query) -> Result<Vec<Row>, StoreError> {
         match self.permits.try_acquire() {
-            Ok(_permit) => self.on_idle(&query),
+            Ok(_permit) => self.on_idle(|connection| read(connection, &query)),
             Err(_) => self.rows(query).await,
         }
     }
 
     /// The caller holds a permit, so a connection is there unless the store is closing.
-    fn on_idle(&self, query: &Query) -> Result<Vec<Row>, StoreError> {
+    fn on_idle<T>(&self, question: impl FnOnce(&Connection) -> Result<T, StoreError>) -> Result<T, StoreError> {
         let connection = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop().ok_or_else(closed)?;
-        let rows = read(&connection, query);
+        let answer = question(&connection);
         if !self.permits.is_closed() {
             self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
         }
-        rows
+        answer
     }
 
     pub fn close(&self) {

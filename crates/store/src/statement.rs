@@ -6,8 +6,9 @@ use std::borrow::Cow;
 
 use chancery_model::identity::ActorId;
 use chancery_model::{
-    AccessTokenId, ApplicationId, ApplicationMemberId, CaCertificateId, CaId, CertificateId, ClientSecretId, CrlId, IdentityId, KeyId,
-    ProfileId, ProjectId, RequestId, TemplateId, Timestamp, UserId,
+    AccessTokenId, AlertId, ApplicationId, ApplicationMemberId, CaCertificateId, CaId, CertificateId, ChannelId,
+    ClientSecretId, CrlId, IdentityId, KeyId, NotificationId, ProfileId, ProjectId, RequestId, TemplateId, Timestamp,
+    UserId,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -36,30 +37,45 @@ pub(crate) struct Statement {
     pub guard: Option<Guard>,
     /// PostgreSQL only: the same insert taking one array per parameter, so that a group is one statement per table.
     pub bulk: Option<&'static str>,
+    /// PostgreSQL only: another text with the same places, where the languages differ.
+    pub postgres: Option<&'static str>,
 }
 
 /// What it means when a statement did not affect exactly one row.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Guard {
     pub conflict: Conflict,
-    /// Finds the row by the statement's first parameter; no row means [`Conflict::Missing`] in place of `conflict`.
+    /// Finds the row by the statement's first parameters; no row means [`Conflict::Missing`] in place of `conflict`.
     pub probe: Option<&'static str>,
+    /// How many parameters the probe takes.
+    pub keys: usize,
 }
 
 impl Statement {
     pub fn new(sql: &'static str, params: Vec<Value>) -> Self {
-        Self { sql, params, guard: None, bulk: None }
+        Self { sql, params, guard: None, bulk: None, postgres: None }
     }
 
     /// Exactly one row, or this conflict.
     pub fn guarded(mut self, conflict: Conflict) -> Self {
-        self.guard = Some(Guard { conflict, probe: None });
+        self.guard = Some(Guard { conflict, probe: None, keys: 0 });
         self
     }
 
     /// Exactly one row; otherwise `Missing` if `probe` finds nothing under the first parameter, else this conflict.
     pub fn guarded_if(mut self, conflict: Conflict, probe: &'static str) -> Self {
-        self.guard = Some(Guard { conflict, probe: Some(probe) });
+        self.guard = Some(Guard { conflict, probe: Some(probe), keys: 1 });
+        self
+    }
+
+    /// The same with a probe that takes the first two parameters.
+    pub fn guarded_if_pair(mut self, conflict: Conflict, probe: &'static str) -> Self {
+        self.guard = Some(Guard { conflict, probe: Some(probe), keys: 2 });
+        self
+    }
+
+    pub fn on_postgres(mut self, sql: &'static str) -> Self {
+        self.postgres = Some(sql);
         self
     }
 
@@ -167,15 +183,18 @@ macro_rules! id_values {
 
 id_values!(
     AccessTokenId,
+    AlertId,
     ApplicationId,
     ApplicationMemberId,
     CaCertificateId,
     CaId,
     CertificateId,
+    ChannelId,
     ClientSecretId,
     CrlId,
     IdentityId,
     KeyId,
+    NotificationId,
     ProfileId,
     ProjectId,
     RequestId,

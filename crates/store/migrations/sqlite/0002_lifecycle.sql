@@ -8,6 +8,11 @@ ALTER TABLE certificate ADD COLUMN has_weak_key INTEGER NOT NULL DEFAULT 0;
 -- The ready-made questions to the inventory: each index holds only the few certificates that one of them asks for.
 CREATE INDEX certificate_renewal_error ON certificate (project, n) WHERE renewal_error IS NOT NULL;
 CREATE INDEX certificate_weak ON certificate (project, n) WHERE has_weak_key = 1;
+-- Not many are imported, and not many have a name of their own.
+CREATE INDEX certificate_imported ON certificate (project, n) WHERE source = 1;
+CREATE INDEX certificate_friendly ON certificate (project, friendly_name, n) WHERE friendly_name IS NOT NULL;
+-- Who else uses a key, before it is deleted with its certificate.
+CREATE INDEX certificate_key ON certificate (key_id) WHERE key_id IS NOT NULL;
 CREATE INDEX certificate_superseded ON certificate (project, not_after, n) WHERE renewed_by IS NOT NULL AND revoked_at IS NULL;
 
 ALTER TABLE ca ADD COLUMN last_renewal TEXT;
@@ -21,9 +26,13 @@ ALTER TABLE ca_certificate ADD COLUMN revoked_at INTEGER;
 ALTER TABLE ca_certificate ADD COLUMN revocation_reason INTEGER;
 UPDATE ca_certificate SET parent_certificate_id = (
     SELECT parent.active_certificate FROM ca parent WHERE parent.id = ca_certificate.parent_ca_id);
+-- The serial number in octets, by which relying parties ask.
+ALTER TABLE ca_certificate ADD COLUMN serial BLOB;
+UPDATE ca_certificate SET serial = unhex(serial_number);
+CREATE INDEX ca_certificate_serial ON ca_certificate (serial);
 CREATE INDEX ca_certificate_key ON ca_certificate (key_id, version);
 
--- See model/src/job.rs. While a job is leased its due time is the end of the lease, unless it was asked for again.
+-- See model/src/job.rs. While a job is leased its due time is the end of the lease; asked_at is when it is wanted again.
 CREATE TABLE job (
     kind INTEGER NOT NULL,
     object BLOB NOT NULL,
@@ -33,10 +42,13 @@ CREATE TABLE job (
     attempts INTEGER NOT NULL,
     token INTEGER NOT NULL,
     lease_until INTEGER,
+    asked_at INTEGER,
     last_error TEXT,
     PRIMARY KEY (kind, object)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX job_due ON job (due_at);
+CREATE INDEX job_project ON job (project_id, kind, due_at, object);
+CREATE INDEX job_failed ON job (project_id, kind, due_at, object) WHERE attempts > 0;
 
 -- What was due before this table was there.
 INSERT INTO job (kind, object, project_id, due_at, deadline, attempts, token)
@@ -82,6 +94,8 @@ CREATE TABLE crl_entry (
     PRIMARY KEY (key_id, partition, serial)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX crl_entry_recorded ON crl_entry (key_id, recorded_at);
+CREATE INDEX crl_entry_end ON crl_entry (key_id, not_after);
+CREATE INDEX crl_entry_released ON crl_entry (key_id, released_at) WHERE released_at IS NOT NULL;
 
 -- The certificate and sealed key by which a CA key's OCSP answers are signed now.
 CREATE TABLE ocsp_responder (

@@ -184,7 +184,7 @@ enum Values<'a> {
 impl<'a> Sending<'a> {
     fn single(statement: &'a Statement) -> Self {
         let guard = statement.guard.map(|guard| (guard, statement));
-        Self { sql: statement.sql, guard, values: Values::Single(&statement.params) }
+        Self { sql: statement.postgres.unwrap_or(statement.sql), guard, values: Values::Single(&statement.params) }
     }
 
     fn params(&self) -> Vec<&(dyn ToSql + Sync)> {
@@ -334,7 +334,7 @@ impl Session {
     async fn missed(&self, statement: &Statement) -> Result<Option<Conflict>, StoreError> {
         let Some(guard) = statement.guard else { return Ok(None) };
         let Some(probe) = guard.probe else { return Ok(Some(guard.conflict)) };
-        let params: Vec<&(dyn ToSql + Sync)> = statement.params.first().map(|it| it as _).into_iter().collect();
+        let params: Vec<&(dyn ToSql + Sync)> = statement.params.iter().take(guard.keys).map(|it| it as _).collect();
         let found = self.client.query_opt(probe, &params).await.map_err(|error| failure(&error, probe))?;
         Ok(Some(if found.is_some() { guard.conflict } else { Conflict::Missing }))
     }

@@ -149,7 +149,7 @@ impl Session<'_> {
 
     fn missed(&mut self, guard: Guard, params: &[Value]) -> Result<Conflict, StoreError> {
         let Some(probe) = guard.probe else { return Ok(guard.conflict) };
-        let found = self.statement(probe)?.exists(rusqlite::params_from_iter(params.first()));
+        let found = self.statement(probe)?.exists(rusqlite::params_from_iter(params.iter().take(guard.keys)));
         Ok(if found.map_err(|error| failure(&error, probe))? { guard.conflict } else { Conflict::Missing })
     }
 

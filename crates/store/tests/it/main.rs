@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
 
 mod group;
+mod import;
 mod inventory;
 mod lists;
 mod nouns;
@@ -59,6 +60,10 @@ stories! {
         filters_hold_together,
         the_latest_active_certificate_and_the_metrics_follow_the_clock,
         another_project_sees_nothing;
+    import:
+        foreign_certificates_share_serial_numbers_but_each_is_there_once,
+        another_project_may_have_the_same_foreign_certificate,
+        an_imported_certificate_of_a_ca_here_takes_its_number_for_ever;
     lists:
         pages_stay_whole_while_certificates_are_added,
         pages_follow_the_end_of_validity,

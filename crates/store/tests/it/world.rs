@@ -227,6 +227,7 @@ impl World {
                 name_constraints: None,
                 status: StatusSettings::default(),
                 auto_renewal: AutoRenewal::default(),
+                signing: None,
             },
             direct_issuance_template: None,
             active_certificate: None,
