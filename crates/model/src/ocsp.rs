@@ -1,6 +1,6 @@
 //! OCSP (RFC 6960) as the store keeps it: who signs the answers.
 
-use crate::id::{CaId, CertificateId, KeyId, ProjectId};
+use crate::id::{CaId, KeyId, ProjectId};
 use crate::time::Timestamp;
 
 /// The authorised responder (RFC 6960 §4.2.2.2) that answers for what one CA key has issued.
@@ -10,8 +10,6 @@ pub struct OcspResponder {
     pub ca_key_id: KeyId,
     pub project_id: ProjectId,
     pub ca_id: CaId,
-    /// The responder's certificate in the inventory.
-    pub certificate_id: CertificateId,
     /// The responder's own key, sealed.
     pub key_id: KeyId,
     /// The certificate, as every answer carries it.

@@ -152,6 +152,11 @@ fn insert_row(effects: &mut Effects, it: CaCertificate, serial: Vec<u8>) {
     ));
 }
 
+pub(crate) fn take_serial(ca: CaId, serial_number: &str) -> Result<Statement, StoreError> {
+    let serial = serial_bytes(serial_number)?;
+    Ok(Statement::new("INSERT INTO serial_number (serial, issuer) VALUES ($1, $2)", params![serial, ca]))
+}
+
 pub(crate) fn insert_key(it: SealedKey) -> Statement {
     Statement::new(
         "INSERT INTO sealed_key (id, project_id, algorithm, sealed, created_at) VALUES ($1, $2, $3, $4, $5)",

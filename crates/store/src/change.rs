@@ -263,10 +263,18 @@ pub enum Change {
     },
     /// Nothing, if the key has a CRL of this partition. Else its first publication is due at once.
     InsertCrl(Box<Crl>),
+    /// A revocation that an imported CA brought along, put on the list.
+    InsertCrlEntry(CrlEntry),
     /// `Stale` unless the expected number is stored.
     PublishCrl(Box<CrlPublication>),
     /// In place of the one before.
     SetResponder(OcspResponder),
+    /// A serial number of the CA that no certificate in the inventory has. `Serial` if it is taken.
+    TakeSerial {
+        ca: CaId,
+        /// Lower-case hex.
+        serial_number: String,
+    },
 }
 
 /// What is counted, and for whom.
@@ -476,8 +484,10 @@ impl Effects {
                 certificate::release_ca(self, id, at, (key_id, partition));
             }
             Change::InsertCrl(it) => crl::insert(self, &it, numbering)?,
+            Change::InsertCrlEntry(it) => self.push(crl::set_entry(it)),
             Change::PublishCrl(it) => crl::publish(self, *it)?,
             Change::SetResponder(it) => self.push(responder::set(it)),
+            Change::TakeSerial { ca, serial_number } => self.push(authority::take_serial(ca, &serial_number)?),
             _ => return Err(StoreError::Backend("a change has no statement".to_owned())),
         }
         Ok(())

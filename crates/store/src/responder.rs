@@ -9,14 +9,12 @@ use crate::statement::{Query, Row, Statement, params};
 
 pub(crate) fn set(it: OcspResponder) -> Statement {
     Statement::new(
-        "INSERT INTO ocsp_responder (ca_key_id, project_id, ca_id, certificate_id, key_id, der, not_before, not_after) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (ca_key_id) DO UPDATE SET certificate_id = excluded.certificate_id, \
-         key_id = excluded.key_id, der = excluded.der, not_before = excluded.not_before, not_after = excluded.not_after",
+        "INSERT INTO ocsp_responder (ca_key_id, project_id, ca_id, key_id, der, not_before, not_after) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (ca_key_id) DO UPDATE SET key_id = excluded.key_id, der = excluded.der, not_before = excluded.not_before, not_after = excluded.not_after",
         params![
             it.ca_key_id,
             it.project_id,
             it.ca_id,
-            it.certificate_id,
             it.key_id,
             it.der,
             it.not_before,
@@ -30,7 +28,6 @@ fn from_row(mut row: Row) -> Result<OcspResponder, StoreError> {
         ca_key_id: row.id("ca_key_id")?,
         project_id: row.id("project_id")?,
         ca_id: row.id("ca_id")?,
-        certificate_id: row.id("certificate_id")?,
         key_id: row.id("key_id")?,
         der: row.blob("der")?,
         not_before: row.time("not_before")?,
@@ -41,7 +38,7 @@ fn from_row(mut row: Row) -> Result<OcspResponder, StoreError> {
 macro_rules! select {
     ($rest:literal) => {
         concat!(
-            "SELECT ca_key_id, project_id, ca_id, certificate_id, key_id, der, not_before, not_after FROM ocsp_responder ",
+            "SELECT ca_key_id, project_id, ca_id, key_id, der, not_before, not_after FROM ocsp_responder ",
             $rest
         )
     };

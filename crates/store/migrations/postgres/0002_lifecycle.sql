@@ -102,7 +102,6 @@ CREATE TABLE ocsp_responder (
     ca_key_id BYTEA PRIMARY KEY NOT NULL,
     project_id BYTEA NOT NULL,
     ca_id BYTEA NOT NULL,
-    certificate_id BYTEA NOT NULL,
     key_id BYTEA NOT NULL,
     der BYTEA NOT NULL,
     not_before BIGINT NOT NULL,

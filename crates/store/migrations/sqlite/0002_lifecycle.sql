@@ -102,7 +102,6 @@ CREATE TABLE ocsp_responder (
     ca_key_id BLOB PRIMARY KEY NOT NULL,
     project_id BLOB NOT NULL,
     ca_id BLOB NOT NULL,
-    certificate_id BLOB NOT NULL,
     key_id BLOB NOT NULL,
     der BLOB NOT NULL,
     not_before INTEGER NOT NULL,
