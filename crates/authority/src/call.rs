@@ -1,9 +1,11 @@
 //! Who calls, and the circumstances of one call. Only [`crate::access`] can make a [`Requester`].
 
+use std::sync::Arc;
+
 use chancery_model::audit::{Actor, AuditEvent, AuditRecord, Outcome};
 use chancery_model::identity::ActorId;
 use chancery_model::permission::{Permission, Role};
-use chancery_model::{AccessTokenId, ProjectId, Timestamp};
+use chancery_model::{AccessTokenId, ApplicationId, ProjectId, Timestamp};
 use uuid::Uuid;
 
 use crate::error::Error;
@@ -15,7 +17,12 @@ pub struct Requester {
     pub(crate) project_id: ProjectId,
     pub(crate) role: Role,
     pub(crate) token_id: Option<AccessTokenId>,
+    /// What the caller is in applications, beside its role in the project.
+    pub(crate) memberships: Memberships,
 }
+
+/// Roles in applications, as they were when the session was read.
+pub(crate) type Memberships = Arc<[(ApplicationId, Role)]>;
 
 impl Requester {
     #[must_use]
@@ -50,8 +57,38 @@ impl Requester {
         matches!(self.actor.id, ActorId::User(_))
     }
 
+    /// The permission in the whole project. Membership of an application gives none of that.
     pub const fn require(&self, permission: Permission) -> Result<(), Error> {
         if self.role.allows(permission) { Ok(()) } else { Err(Error::PermissionDenied(permission)) }
+    }
+
+    /// The permission in the project or in some application. Only a first look, before the object is known: whoever calls
+    /// this asks [`Requester::require_in`], or [`crate::Authority::require_management`], about the object next.
+    pub fn require_somewhere(&self, permission: Permission) -> Result<(), Error> {
+        let by_membership = || self.memberships.iter().any(|(_, role)| role.allows_in_application(permission));
+        if self.role.allows(permission) || by_membership() { Ok(()) } else { Err(Error::PermissionDenied(permission)) }
+    }
+
+    /// Whether the permission reaches what belongs to this application (or to none).
+    #[must_use]
+    pub fn may_in(&self, application: Option<ApplicationId>, permission: Permission) -> bool {
+        self.role.allows(permission) || application.is_some_and(|id| self.is_allowed_as_member(id, permission))
+    }
+
+    pub fn require_in(&self, application: Option<ApplicationId>, permission: Permission) -> Result<(), Error> {
+        if self.may_in(application, permission) { Ok(()) } else { Err(Error::PermissionDenied(permission)) }
+    }
+
+    /// Whether membership of the application alone gives the permission there.
+    #[must_use]
+    pub fn is_allowed_as_member(&self, application: ApplicationId, permission: Permission) -> bool {
+        self.role_in(application).is_some_and(|role| role.allows_in_application(permission))
+    }
+
+    /// The caller's role as a member of the application.
+    #[must_use]
+    pub fn role_in(&self, application: ApplicationId) -> Option<Role> {
+        self.memberships.iter().find(|(id, _)| *id == application).map(|(_, role)| *role)
     }
 }
 
@@ -66,6 +103,28 @@ pub struct Call {
 }
 
 impl Call {
+    /// The server itself at work in a project: a job, not somebody's call.
+    #[must_use]
+    pub(crate) fn system(project: ProjectId) -> Self {
+        let actor = Actor {
+            id: ActorId::System,
+            name: "chancery".to_owned(),
+            method: "system".to_owned(),
+            ip: String::new(),
+        };
+        Self {
+            requester: Requester {
+                actor,
+                project_id: project,
+                role: Role::Admin,
+                token_id: None,
+                memberships: Arc::default(),
+            },
+            request_id: String::new(),
+            idempotency: None,
+        }
+    }
+
     #[must_use]
     pub const fn project_id(&self) -> ProjectId {
         self.requester.project_id

@@ -15,7 +15,9 @@ use crate::access::AccessState;
 use crate::cache::Cache;
 use crate::call::Requester;
 use crate::error::Error;
+use crate::jobs::JobState;
 use crate::stage::StageClock;
+use crate::status::StatusState;
 
 /// What the core is opened with.
 pub struct AuthorityConfig {
@@ -53,10 +55,20 @@ struct Inner {
     cache: Cache,
     access: AccessState,
     stages: StageClock,
+    jobs: JobState,
+    status: StatusState,
     site_url: Option<String>,
     repository_url: Option<String>,
     node: String,
     default_project: ProjectId,
+}
+
+impl Inner {
+    /// Forgets what a change of configuration may have made stale.
+    fn forget_configuration(&self) {
+        self.cache.clear();
+        self.status.clear();
+    }
 }
 
 const ROOT_KEY: &str = "root-key";
@@ -88,12 +100,15 @@ impl Authority {
             cache: Cache::default(),
             access: AccessState::default(),
             stages: StageClock::default(),
+            jobs: JobState::default(),
+            status: StatusState::default(),
             site_url: config.site_url,
             repository_url: config.repository_url,
             node: config.node,
             default_project: project.id,
         }));
         authority.ensure_project_key(project.id).await.map_err(|error| OpenError::Inconsistent(error.to_string()))?;
+        authority.ensure_crls().await.map_err(|error| OpenError::Inconsistent(error.to_string()))?;
         if matches!(config.location, Location::Postgres { .. }) {
             authority.watch_configuration();
         }
@@ -168,6 +183,14 @@ impl Authority {
         &self.0.access
     }
 
+    pub(crate) fn job_state(&self) -> &JobState {
+        &self.0.jobs
+    }
+
+    pub(crate) fn status_state(&self) -> &StatusState {
+        &self.0.status
+    }
+
     /// Commits and forgets what the write may have made stale. Returns after the write is durable.
     ///
     /// A caller that hangs up cancels what it waits for. A change of configuration is therefore seen through in a task of
@@ -182,7 +205,7 @@ impl Authority {
         let commit = tokio::spawn(async move {
             let committed = authority.0.store.commit(write).await;
             if configuration {
-                authority.0.cache.clear();
+                authority.0.forget_configuration();
             }
             if access {
                 authority.0.access.clear();
@@ -239,13 +262,13 @@ impl Authority {
                 match inner.reader.config_version().await {
                     Ok(version) => {
                         if seen.replace(version).is_some_and(|before| before != version) {
-                            inner.cache.clear();
+                            inner.forget_configuration();
                             inner.access.clear();
                         }
                     }
                     // What cannot be checked must not be trusted: without the version, read again.
                     Err(_) => {
-                        inner.cache.clear();
+                        inner.forget_configuration();
                         inner.access.clear();
                     }
                 }

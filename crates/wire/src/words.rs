@@ -73,6 +73,13 @@ words! {
     RuleVerdict { Pass => "pass", Fail => "fail" }
     /// What to do with a field to mend a violation.
     SuggestedAction { Set => "set", Add => "add", Remove => "remove" }
+    /// Why a certificate is revoked (RFC 5280 §5.3.1).
+    RevocationReason {
+        Unspecified => "UNSPECIFIED", KeyCompromise => "KEY_COMPROMISE", CaCompromise => "CA_COMPROMISE",
+        AffiliationChanged => "AFFILIATION_CHANGED", Superseded => "SUPERSEDED",
+        CessationOfOperation => "CESSATION_OF_OPERATION", CertificateHold => "CERTIFICATE_HOLD",
+        PrivilegeWithdrawn => "PRIVILEGE_WITHDRAWN", AaCompromise => "A_A_COMPROMISE",
+    }
     /// Form of a downloaded certificate.
     ExportFormat { Pem => "pem", Chain => "chain", Der => "der", Pkcs7 => "pkcs7" }
 }

@@ -12,12 +12,14 @@ use super::decide::ApprovedRequest;
 use super::{Ground, SubjectKey};
 use crate::error::Error;
 use crate::hierarchy::Issuer;
+use crate::status::pointers::Pointers;
 
 /// To-be-signed bytes that passed the linter and say what was approved.
 pub(crate) struct PreparedCertificate {
     pub(super) tbs_der: Vec<u8>,
     pub(super) serial: SerialNumber,
     pub(super) signature_algorithm: SignatureAlgorithm,
+    pub(super) crl_partition: u32,
 }
 
 pub(super) fn prepare(
@@ -35,7 +37,21 @@ pub(super) fn prepare(
     let subject = DistinguishedName::new(enrollment.subject.iter().map(|it| it.value.clone()).collect())
         .map_err(|error| Error::malformed(error.code, "subject", error.message))?;
     let subject_der = subject.to_der();
-    let extensions = extensions(enrollment, ground, key, repository_url);
+    let short_lived = ground.settings().no_rev_avail_below.is_some_and(|below| enrollment.validity.value.ttl < below)
+        && !enrollment.basic_constraints.value.is_ca;
+    let pointers = match issuer {
+        Some(issuer) if !short_lived => issuer.pointers(&serial, repository_url),
+        _ => Pointers::default(),
+    };
+    let crl_partition = pointers.partition;
+    let extensions = Extensions {
+        ca_issuers: issuer.and_then(|it| it.ca_issuers_url(repository_url)).into_iter().collect(),
+        ocsp: pointers.ocsp,
+        crl_distribution_points: pointers.crl,
+        freshest_crl: pointers.freshest_crl,
+        no_rev_avail: short_lived,
+        ..extensions(enrollment, issuer, key)
+    };
     let tbs_der = TbsCertificate {
         serial: &serial,
         signature_algorithm: enrollment.signature_algorithm.value,
@@ -49,7 +65,12 @@ pub(super) fn prepare(
     .map_err(Error::internal)?;
     lint(&tbs_der, &subject_der, issuer)?;
     compare(&tbs_der, enrollment, key)?;
-    Ok(PreparedCertificate { tbs_der, serial, signature_algorithm: enrollment.signature_algorithm.value })
+    Ok(PreparedCertificate {
+        tbs_der,
+        serial,
+        signature_algorithm: enrollment.signature_algorithm.value,
+        crl_partition,
+    })
 }
 
 fn validity_of(enrollment: &Enrollment) -> Validity {
@@ -59,9 +80,8 @@ fn validity_of(enrollment: &Enrollment) -> Validity {
     }
 }
 
-fn extensions(enrollment: &Enrollment, ground: &Ground, key: &SubjectKey, repository_url: Option<&str>) -> Extensions {
-    let issuer = ground.issuer.as_deref();
-    let short_lived = ground.settings().no_rev_avail_below.is_some_and(|below| enrollment.validity.value.ttl < below);
+/// What the enrolment says, without the places where more is told.
+fn extensions(enrollment: &Enrollment, issuer: Option<&Issuer>, key: &SubjectKey) -> Extensions {
     Extensions {
         basic_constraints: Some(enrollment.basic_constraints.value),
         key_usages: key_usages(enrollment),
@@ -70,11 +90,7 @@ fn extensions(enrollment: &Enrollment, ground: &Ground, key: &SubjectKey, reposi
         subject_key_id: key.public().key_id().to_vec(),
         // A self-signed certificate that is no CA needs it too (RFC 5280 §4.2.1.1): its own key identifier.
         authority_key_id: Some(issuer.map_or_else(|| key.public().key_id().to_vec(), |it| it.key_id().to_vec())),
-        name_constraints: None,
-        ca_issuers: issuer.and_then(|it| it.ca_issuers_url(repository_url)).into_iter().collect(),
-        ocsp: Vec::new(),
-        crl_distribution_points: Vec::new(),
-        no_rev_avail: short_lived && !enrollment.basic_constraints.value.is_ca,
+        ..Extensions::default()
     }
 }
 
@@ -94,7 +110,12 @@ pub(crate) fn lint(tbs_der: &[u8], own_subject_der: &[u8], issuer: Option<&Issue
         issuer_validity: issuer.map(Issuer::validity),
         self_signed: issuer.is_none(),
     };
-    let findings = lint_tbs(tbs_der, &context);
+    lint_in(tbs_der, &context)
+}
+
+/// The same for an issuer that is known by its certificate only.
+pub(crate) fn lint_in(tbs_der: &[u8], context: &LintContext<'_>) -> Result<(), Error> {
+    let findings = lint_tbs(tbs_der, context);
     if findings.is_empty() {
         return Ok(());
     }

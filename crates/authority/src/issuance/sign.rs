@@ -12,6 +12,7 @@ use crate::hierarchy::Issuer;
 pub(crate) struct SignedCertificate {
     pub der: Vec<u8>,
     pub serial: SerialNumber,
+    pub crl_partition: u32,
 }
 
 /// Signs with the issuer's key, or with the subject's own for a self-signed certificate.
@@ -20,13 +21,13 @@ pub(super) fn sign(
     issuer: Option<&Issuer>,
     key: &SubjectKey,
 ) -> Result<SignedCertificate, Error> {
-    let PreparedCertificate { tbs_der, serial, signature_algorithm } = prepared;
+    let PreparedCertificate { tbs_der, serial, signature_algorithm, crl_partition } = prepared;
     let signer: &dyn Signer = match (issuer, key.held()) {
         (Some(issuer), _) => issuer.signer(),
         (None, Some(own)) => own,
         (None, None) => return Err(Error::internal("a self-signed certificate without its private key")),
     };
-    Ok(SignedCertificate { der: signed(&tbs_der, signature_algorithm, signer)?, serial })
+    Ok(SignedCertificate { der: signed(&tbs_der, signature_algorithm, signer)?, serial, crl_partition })
 }
 
 /// To-be-signed bytes with their signature (the `SIGNED` of X.509): certificates, those of CAs, and the CSRs of CAs.

@@ -1,0 +1,177 @@
+//! Revoking everything a search finds, in two steps: a preview that counts and gives a token, and the same call with the
+//! token. The token stands for this search, this reason, this caller and what existed at the time of the preview: what is
+//! issued in between is not revoked by surprise.
+
+use chancery_model::audit::AuditEvent;
+use chancery_model::certificate::{Certificate, CertificateFilter, CertificateStatus, RevocationReason};
+use chancery_model::page::PageRequest;
+use chancery_model::permission::{Permission, Role};
+use chancery_model::{CertificateId, Timestamp};
+use chancery_store::Write;
+use tokio::task::JoinSet;
+
+use crate::Authority;
+use crate::call::Call;
+use crate::error::Error;
+
+/// What is to be revoked.
+#[derive(Clone, Debug)]
+pub struct BulkRevocation {
+    /// Status conditions in it are ignored: only what is active can be revoked.
+    pub filter: CertificateFilter,
+    pub reason: RevocationReason,
+}
+
+impl BulkRevocation {
+    /// Whether the search names no condition, and so would find every certificate.
+    #[must_use]
+    pub fn is_unconditional(&self) -> bool {
+        let ignoring = CertificateFilter {
+            statuses: Vec::new(),
+            sort_by: self.filter.sort_by,
+            sort_order: self.filter.sort_order,
+            ..CertificateFilter::default()
+        };
+        CertificateFilter { statuses: Vec::new(), ..self.filter.clone() } == ignoring
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BulkPreview {
+    /// Active certificates that match and that the caller may revoke; a lower bound beyond 10 000.
+    pub matching: u64,
+    /// Good for [`CONFIRM_SECONDS`].
+    pub confirm: String,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct BulkOutcome {
+    pub revoked: u64,
+    /// Those that could not be revoked, with the reason.
+    pub failed: Vec<(CertificateId, String)>,
+    /// More match than one call revokes: ask again, without the token.
+    pub has_more: bool,
+}
+
+const CONFIRM_SECONDS: i64 = 600;
+/// Certificates of one call; further ones need another.
+const CALL_MAX: usize = 10_000;
+/// Writes under way at once: they are committed in groups.
+const CONCURRENT_MAX: usize = 64;
+const FAILURES_SHOWN_MAX: usize = 1_000;
+/// Rows looked at for one call, in pages: bounds what a search that finds little may cost.
+const PAGES_MAX: usize = 1_000;
+
+impl Authority {
+    pub async fn preview_bulk_revocation(&self, call: &Call, wanted: &BulkRevocation) -> Result<BulkPreview, Error> {
+        call.requester.require(Permission::CertificateRevoke)?;
+        let now = self.now();
+        let (found, _) = self.revocable(call, wanted, now).await?;
+        Ok(BulkPreview { matching: found.len() as u64, confirm: self.confirmation(call, wanted, now) })
+    }
+
+    /// Revokes what the preview counted and is still active. Each certificate succeeds or fails for itself.
+    pub async fn bulk_revoke(&self, call: &Call, wanted: &BulkRevocation, confirm: &str) -> Result<BulkOutcome, Error> {
+        call.requester.require(Permission::CertificateRevoke)?;
+        let previewed_at = self.check_confirmation(call, wanted, confirm)?;
+        let (found, has_more) = self.revocable(call, wanted, previewed_at).await?;
+        let mut outcome = BulkOutcome { has_more, ..BulkOutcome::default() };
+        let mut running = JoinSet::new();
+        for certificate in found {
+            if running.len() >= CONCURRENT_MAX {
+                outcome.add(running.join_next().await);
+            }
+            let (authority, call, reason) = (self.clone(), call.clone(), wanted.reason);
+            running.spawn(async move {
+                let id = certificate.id;
+                (id, authority.revoke_certificate(&call, certificate, reason, None).await)
+            });
+        }
+        while !running.is_empty() {
+            outcome.add(running.join_next().await);
+        }
+        let details = serde_json::json!({
+            "revoked": outcome.revoked, "failed": outcome.failed.len(), "reason": wanted.reason.as_str(),
+            "filter": format!("{:?}", wanted.filter),
+        });
+        let audit = call.audit(self.now(), AuditEvent::CertificatesBulkRevoked, None, details);
+        self.commit(Write::default().audited(audit)).await?;
+        Ok(outcome)
+    }
+
+    /// Active certificates that match and that the caller may revoke, made until `until`; and whether there are more.
+    async fn revocable(
+        &self,
+        call: &Call,
+        wanted: &BulkRevocation,
+        until: Timestamp,
+    ) -> Result<(Vec<Certificate>, bool), Error> {
+        let mut filter = wanted.filter.clone();
+        filter.statuses = vec![CertificateStatus::Active];
+        filter.created_to = Some(filter.created_to.map_or(until, |to| to.min(until)));
+        let mut found = Vec::new();
+        let mut cursor = None;
+        for _ in 0..PAGES_MAX {
+            let request = PageRequest { offset: 0, limit: PageRequest::LIMIT_MAX, cursor: cursor.take() };
+            let page = self.reader().certificates(call.project_id(), &filter, self.now(), &request).await?;
+            for certificate in page.items {
+                if self.is_revocable(call, &certificate) {
+                    if found.len() == CALL_MAX {
+                        return Ok((found, true));
+                    }
+                    found.push(certificate);
+                }
+            }
+            match page.next_cursor {
+                None => return Ok((found, false)),
+                next => cursor = next,
+            }
+        }
+        Ok((found, true))
+    }
+
+    fn is_revocable(&self, call: &Call, certificate: &Certificate) -> bool {
+        certificate.source == chancery_model::certificate::CertificateSource::Issued
+            && (call.requester.role() == Role::Admin
+                || self.require_management(&call.requester, certificate, Permission::CertificateRevoke).is_ok())
+    }
+
+    /// `<milliseconds of the preview>.<keyed hash>`.
+    fn confirmation(&self, call: &Call, wanted: &BulkRevocation, at: Timestamp) -> String {
+        let millis = at.as_millis();
+        let filter = format!("{:?}", wanted.filter);
+        let message =
+            serde_json::json!([millis, call.project_id(), call.requester.actor().id, wanted.reason.as_str(), filter])
+                .to_string();
+        format!("{millis}.{}", hex::encode(self.sealer().keyed_hash("bulk-revoke", message.as_bytes())))
+    }
+
+    fn check_confirmation(&self, call: &Call, wanted: &BulkRevocation, confirm: &str) -> Result<Timestamp, Error> {
+        let refuse = |text: &str| Error::malformed("revocation.confirm", "confirm", text);
+        let other = "the token was given for another search, reason or caller; ask again without it";
+        let millis = confirm.split_once('.').and_then(|(millis, _)| millis.parse().ok());
+        let at = Timestamp::from_millis(millis.ok_or_else(|| refuse(other))?);
+        let expected = self.confirmation(call, wanted, at);
+        if !chancery_keys::constant_time_eq(expected.as_bytes(), confirm.as_bytes()) {
+            return Err(refuse(other));
+        }
+        let age = self.now().as_seconds() - at.as_seconds();
+        if !(0..=CONFIRM_SECONDS).contains(&age) {
+            return Err(refuse("the token is older than ten minutes; ask again without it and look at the count"));
+        }
+        Ok(at)
+    }
+}
+
+impl BulkOutcome {
+    fn add(&mut self, done: Option<Result<(CertificateId, Result<super::Revoked, Error>), tokio::task::JoinError>>) {
+        match done {
+            Some(Ok((_, Ok(_)))) => self.revoked += 1,
+            Some(Ok((id, Err(error)))) if self.failed.len() < FAILURES_SHOWN_MAX => {
+                self.failed.push((id, error.public_message()));
+            }
+            Some(Err(error)) => tracing::error!(%error, "a revocation ended abnormally"),
+            Some(Ok(_)) | None => {}
+        }
+    }
+}

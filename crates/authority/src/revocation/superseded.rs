@@ -1,0 +1,25 @@
+//! The job that revokes what was renewed, when the settings say so: reason "superseded".
+
+use chancery_model::CertificateId;
+use chancery_model::certificate::RevocationReason;
+use chancery_model::job::{Fence, Job};
+use chancery_store::{Change, Write};
+
+use crate::Authority;
+use crate::call::Call;
+use crate::error::Error;
+
+/// Revokes the certificate, unless it was revoked or ended meanwhile, or lost its successor.
+pub(crate) async fn run(authority: &Authority, job: &Job, fence: Fence) -> Result<(), Error> {
+    let id = CertificateId::from_uuid(job.key.object);
+    let done = Change::FinishJob { fence, next: None };
+    let certificate = authority.reader().certificate(job.project_id, id).await?;
+    let now = authority.now();
+    let certificate =
+        certificate.filter(|it| it.revocation.is_none() && it.not_after >= now && it.renewal.renewed_by.is_some());
+    let Some(certificate) = certificate else {
+        return authority.commit(Write::default().with(done)).await;
+    };
+    let call = Call::system(job.project_id);
+    authority.revoke_certificate(&call, certificate, RevocationReason::Superseded, Some(done)).await.map(|_| ())
+}

@@ -1,0 +1,68 @@
+//! Which CRLs a CA key has: the complete one always, and one for each partition that the settings ask for.
+
+use chancery_model::authority::CertificationAuthority;
+use chancery_model::crl::Crl;
+use chancery_model::job::{JobKey, JobKind, NewJob};
+use chancery_model::{CrlId, KeyId, Randomness, Timestamp};
+use chancery_store::{Change, Write};
+
+use crate::Authority;
+use crate::error::Error;
+
+/// The changes that give a CA key its CRLs and its OCSP responder. Those that are there already stay as they are, so this
+/// is right after a change of settings too.
+pub(crate) fn crls_for_key(
+    authority: &Authority,
+    ca: &CertificationAuthority,
+    key_id: KeyId,
+    now: Timestamp,
+) -> Vec<Change> {
+    let partitions = ca.configuration.status.crl_partitions;
+    let last = if partitions > 1 { partitions } else { 0 };
+    let mut changes: Vec<Change> = (0..=last)
+        .map(|partition| Change::InsertCrl(Box::new(fresh(ca, key_id, partition, now, authority.random()))))
+        .collect();
+    changes.push(Change::ScheduleJob(responder_job(ca, key_id, now)));
+    changes
+}
+
+fn fresh(ca: &CertificationAuthority, key_id: KeyId, partition: u32, now: Timestamp, random: &dyn Randomness) -> Crl {
+    Crl {
+        id: CrlId::generate(now, random),
+        project_id: ca.project_id,
+        ca_id: ca.id,
+        key_id,
+        partition,
+        number: 0,
+        base_number: 0,
+        base_this_update: None,
+        previous_base: None,
+        complete: None,
+        delta: None,
+        created_at: now,
+    }
+}
+
+fn responder_job(ca: &CertificationAuthority, key_id: KeyId, now: Timestamp) -> NewJob {
+    let key = JobKey { kind: JobKind::RotateResponder, object: key_id.as_uuid() };
+    NewJob { key, project_id: ca.project_id, due_at: now, deadline: now }
+}
+
+impl Authority {
+    /// Gives every CA key that has none its CRLs: those of a database that an earlier version wrote.
+    pub(crate) async fn ensure_crls(&self) -> Result<(), Error> {
+        let known: std::collections::HashSet<KeyId> =
+            self.reader().all_crls().await?.into_iter().map(|crl| crl.key_id).collect();
+        for project in self.reader().projects().await? {
+            for ca in self.reader().cas(project.id).await? {
+                let certificates = self.reader().ca_certificates(ca.id).await?;
+                let keys: std::collections::BTreeSet<KeyId> = certificates.iter().map(|it| it.key_id).collect();
+                for key in keys.into_iter().filter(|key| !known.contains(key)) {
+                    let changes = crls_for_key(self, &ca, key, self.now());
+                    self.commit(Write { changes, audit: Vec::new() }).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
