@@ -4,6 +4,7 @@
 //! database of its own and drops it.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
 
+mod application;
 mod group;
 mod import;
 mod inventory;
@@ -35,6 +36,11 @@ macro_rules! stories {
 }
 
 stories! {
+    application:
+        applications_read_back_and_their_names_are_unique,
+        profiles_are_attached_configured_and_detached,
+        members_come_and_go_with_applications_and_identities,
+        applications_are_listed_with_their_numbers;
     nouns:
         meta_is_set_and_inserted_once,
         projects_and_users_read_back,
