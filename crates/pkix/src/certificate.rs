@@ -6,5 +6,5 @@ mod parsed;
 pub(crate) mod tbs;
 
 pub use extensions::{BasicConstraints, Extensions};
-pub use parsed::{Certificate, CertificateError};
+pub use parsed::{Certificate, CertificateError, fingerprint_sha1};
 pub use tbs::{EncodeError, TbsCertificate, Validity, assemble};

@@ -304,11 +304,16 @@ impl Certificate {
 
     /// For people and old software that know certificates by it; never for a decision.
     pub fn fingerprint_sha1(&self) -> [u8; 20] {
-        let mut out = [0; 20];
-        let hash = digest(&SHA1_FOR_LEGACY_USE_ONLY, &self.der);
-        out.iter_mut().zip(hash.as_ref()).for_each(|(to, from)| *to = *from);
-        out
+        fingerprint_sha1(&self.der)
     }
+}
+
+/// The SHA-1 fingerprint of a certificate in DER, read or not.
+pub fn fingerprint_sha1(der: &[u8]) -> [u8; 20] {
+    let mut out = [0; 20];
+    let hash = digest(&SHA1_FOR_LEGACY_USE_ONLY, der);
+    out.iter_mut().zip(hash.as_ref()).for_each(|(to, from)| *to = *from);
+    out
 }
 
 fn read_version(body: &mut Reader<'_>) -> Result<(), CertificateError> {

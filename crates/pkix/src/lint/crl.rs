@@ -343,3 +343,6 @@ fn crl_freshest(crl: &Crl<'_>, _: &CrlLintContext<'_>, report: &mut Report<'_>) 
     let is_one_plain = matches!(points.as_slice(), [point] if is_plain(point));
     report.add_if(!is_one_plain, "The freshest CRL is not one place of http URIs");
 }
+
+#[cfg(test)]
+mod tests;

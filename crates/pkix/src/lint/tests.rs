@@ -398,7 +398,51 @@ fn the_extension_rules_find_what_they_are_for() {
     check(leaf(), |draft| draft.extensions.crl_distribution_points = https(), &["crl_distribution_points"]);
     check(leaf(), |draft| draft.extensions.ocsp = https(), &["authority_info_access"]);
     check(leaf(), |draft| draft.extensions.ca_issuers = https(), &["authority_info_access"]);
+}
+
+#[test]
+fn the_rules_about_revocation_find_what_they_are_for() {
     check(leaf(), |draft| draft.extensions.no_rev_avail = true, &["no_rev_avail"]);
+    let https = || vec!["https://pki.acme.com/x".to_owned()];
+    let http = || vec!["http://pki.acme.com/delta".to_owned()];
+    check(leaf(), |draft| draft.extensions.freshest_crl = http(), &[]);
+    check(leaf(), |draft| draft.extensions.freshest_crl = https(), &["freshest_crl"]);
+    check(
+        leaf(),
+        |draft| {
+            draft.extensions.freshest_crl = http();
+            draft.extensions.crl_distribution_points.clear();
+        },
+        &["freshest_crl"],
+    );
+    check(
+        leaf(),
+        |draft| {
+            draft.extensions.no_rev_avail = true;
+            draft.extensions.ocsp.clear();
+            draft.extensions.crl_distribution_points.clear();
+        },
+        &[],
+    );
+    check(
+        leaf(),
+        |draft| {
+            draft.extensions.no_rev_avail = true;
+            draft.extensions.ocsp.clear();
+            draft.extensions.crl_distribution_points.clear();
+            draft.extensions.freshest_crl = http();
+        },
+        &["freshest_crl", "no_rev_avail"],
+    );
+    check(leaf(), |draft| draft.extensions.ocsp_no_check = true, &["ocsp_no_check"]);
+    check(
+        leaf(),
+        |draft| {
+            draft.extensions.ocsp_no_check = true;
+            draft.extensions.extended_key_usages = vec![ExtendedKeyUsage::OcspSigning];
+        },
+        &[],
+    );
     check(
         ca(),
         |draft| {
@@ -444,6 +488,12 @@ fn extensions_are_checked_as_encoded() {
     check(&[AKI, (oid::CRL_DISTRIBUTION_POINTS, None, &[0x30, 2, 0x30, 0])], &["crl_distribution_points"; 2]);
     check(&[AKI, (oid::AUTHORITY_INFO_ACCESS, None, &[0x30, 0])], &["authority_info_access"]);
     check(&[AKI, (oid::NO_REV_AVAIL, None, &[5])], &["der", "no_rev_avail"]);
+    let answers: (&[u8], Option<u8>, &[u8]) =
+        (oid::EXTENDED_KEY_USAGE, None, &[0x30, 10, 6, 8, 0x2b, 6, 1, 5, 5, 7, 3, 9]);
+    check(&[AKI, answers, (oid::OCSP_NO_CHECK, None, &[5, 0])], &[]);
+    check(&[AKI, answers, (oid::OCSP_NO_CHECK, Some(0xff), &[5, 0])], &["ocsp_no_check"]);
+    check(&[AKI, answers, (oid::OCSP_NO_CHECK, None, &[0x30, 0])], &["ocsp_no_check"]);
+    check(&[AKI, (oid::FRESHEST_CRL, Some(0xff), &[0x30, 0])], &["freshest_crl"; 3]);
     check(
         &[AKI, (oid::NAME_CONSTRAINTS, None, &[0x30, 0])],
         &["name_constraints_of_ca", "name_constraints_critical", "name_constraints_not_empty"],

@@ -125,6 +125,7 @@ fn leaf_extensions() -> Extensions {
         ca_issuers: vec!["http://pki.acme.com/root.cer".to_owned()],
         ocsp: vec!["http://pki.acme.com/ocsp".to_owned()],
         crl_distribution_points: vec!["http://pki.acme.com/root.crl".to_owned()],
+        freshest_crl: vec!["http://pki.acme.com/delta.crl".to_owned()],
         ..Extensions::default()
     }
 }
@@ -243,6 +244,7 @@ fn another_parser_reads_the_same_fields() {
         "2.5.29.17",
         "2.5.29.37",
         "2.5.29.31",
+        "2.5.29.46",
         "1.3.6.1.5.5.7.1.1",
     ];
     assert_eq!(order, expected);

@@ -4,8 +4,10 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test stops where it fails")]
 
 mod certificate;
+mod crl;
 mod csr;
 mod hostile_csr;
 mod judge;
+mod ocsp;
 mod pkcs12;
 mod signing;
