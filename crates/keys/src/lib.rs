@@ -21,6 +21,7 @@
 //! Start reading at [`Sealer`] for keys at rest, at [`PrivateKey`] for keys in use.
 
 mod envelope;
+mod file;
 mod kek;
 mod password;
 mod pool;

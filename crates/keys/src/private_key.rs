@@ -44,6 +44,12 @@ pub enum PrivateKeyError {
     Unsupported,
     #[error("the key is not acceptable: {0}")]
     Unacceptable(#[from] chancery_pkix::KeyError),
+    #[error("the key is encrypted; give its password")]
+    PasswordMissing,
+    #[error("the password does not open the key")]
+    WrongPassword,
+    #[error("the key is encrypted in a way that is not supported: {0}")]
+    Encryption(&'static str),
     #[error("the cryptographic library could not make or use the key")]
     Failed,
 }
@@ -52,7 +58,12 @@ impl PrivateKeyError {
     #[must_use]
     pub const fn kind(&self) -> ErrorKind {
         match self {
-            Self::Malformed(_) | Self::Unsupported | Self::Unacceptable(_) => ErrorKind::Malformed,
+            Self::Malformed(_)
+            | Self::Unsupported
+            | Self::Unacceptable(_)
+            | Self::PasswordMissing
+            | Self::WrongPassword
+            | Self::Encryption(_) => ErrorKind::Malformed,
             Self::Failed => ErrorKind::Internal,
         }
     }
