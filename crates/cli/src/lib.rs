@@ -6,6 +6,7 @@
 //!
 //! Start reading at [`client`]; a command's arguments and its work stand together in the file named after its noun.
 
+pub mod application;
 pub mod ca;
 pub mod certificate;
 pub mod client;
@@ -40,6 +41,9 @@ pub enum Command {
     Template(Box<template::TemplateArguments>),
     /// Look at and create certificate profiles: a template, an issuer and defaults under one name.
     Profile(Box<profile::ProfileArguments>),
+    /// Look at and create applications: groups of certificates with their profiles and members.
+    #[command(visible_alias = "app")]
+    Application(Box<application::ApplicationArguments>),
 }
 
 /// Runs one command to its end. Results go to standard output, everything else to standard error; the exit code follows
@@ -50,6 +54,7 @@ pub async fn run(command: Command) -> ExitCode {
         Command::Ca(arguments) => ca::run(*arguments).await,
         Command::Template(arguments) => template::run(*arguments).await,
         Command::Profile(arguments) => profile::run(*arguments).await,
+        Command::Application(arguments) => application::run(*arguments).await,
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -60,6 +60,18 @@ pub async fn template_id(client: &Client, name: &str) -> Result<String, CliError
     if is_id(name) { Ok(name.to_owned()) } else { Ok(text_at(&template(client, name).await?, "/id")) }
 }
 
+/// The application with this name or id, as the API shows it.
+pub async fn application(client: &Client, name: &str) -> Result<Value, CliError> {
+    let rest = if is_id(name) { name.to_owned() } else { format!("by-name/{}", encoded(name)) };
+    let mut answer = client.get(&format!("{CERT_MANAGER}/applications/{rest}")).await?.success()?;
+    Ok(answer.pointer_mut("/application").map(Value::take).unwrap_or_default())
+}
+
+pub async fn application_id(client: &Client, name: &str) -> Result<Uuid, CliError> {
+    let id = if is_id(name) { name.to_owned() } else { text_at(&application(client, name).await?, "/id") };
+    id.parse().map_err(|_| client.unreadable("the application has no id"))
+}
+
 /// The project that the session works in.
 pub async fn project_id(client: &Client) -> Result<String, CliError> {
     let projects = client.get("/api/v1/projects").await?.success()?;

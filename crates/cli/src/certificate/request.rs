@@ -29,6 +29,9 @@ pub struct RequestArguments {
     /// Profile to request from (slug or id)
     #[arg(long)]
     profile: String,
+    /// Application that the certificate is for (name or id)
+    #[arg(long, value_name = "APPLICATION")]
+    application: Option<String>,
     /// PEM file with a certification request (PKCS#10), - for standard input; without it the server makes the key
     #[arg(long, value_name = "FILE")]
     csr: Option<PathBuf>,
@@ -197,7 +200,7 @@ impl SubjectArguments {
 
 impl RequestArguments {
     /// The body of an issue or evaluate request.
-    fn body(&self, profile_id: Uuid) -> Result<IssueCertificate, CliError> {
+    fn body(&self, profile_id: Uuid, application_id: Option<Uuid>) -> Result<IssueCertificate, CliError> {
         let attributes = Attributes {
             ttl: self.ttl.clone(),
             not_before: self.not_before.clone(),
@@ -206,7 +209,7 @@ impl RequestArguments {
         };
         Ok(IssueCertificate {
             profile_id,
-            application_id: None,
+            application_id,
             csr: self.csr.as_deref().map(files::read_text).transpose()?,
             attributes: Some(attributes),
             remove_roots_from_chain: None,
@@ -226,7 +229,11 @@ pub(super) async fn request(
     }
     let client = connection.connect().await?;
     let profile_id = lookup::profile_id(&client, &arguments.profile).await?;
-    let body = arguments.body(profile_id)?;
+    let application_id = match &arguments.application {
+        Some(name) => Some(lookup::application_id(&client, name).await?),
+        None => None,
+    };
+    let body = arguments.body(profile_id, application_id)?;
     if arguments.dry_run {
         return evaluate(&client, &body, output).await;
     }
@@ -391,6 +398,7 @@ mod tests {
     fn a_request_says_only_what_was_given() {
         let arguments = RequestArguments {
             profile: "tls-server".into(),
+            application: None,
             csr: None,
             subject: SubjectArguments {
                 common_name: Some("www.acme.com".into()),
@@ -407,7 +415,7 @@ mod tests {
             destination: Destination::default(),
         };
         assert_eq!(
-            serde_json::to_value(arguments.body(Uuid::nil()).unwrap()).unwrap(),
+            serde_json::to_value(arguments.body(Uuid::nil(), None).unwrap()).unwrap(),
             json!({
                 "profileId": "00000000-0000-0000-0000-000000000000",
                 "attributes": {
