@@ -128,3 +128,70 @@ fn made_by_openssl(options: &[&str]) -> Vec<u8> {
     openssl(dir.path(), &arguments);
     openssl(dir.path(), &["pkcs8", "-topk8", "-nocrypt", "-in", "key.pem", "-outform", "DER"])
 }
+
+#[test]
+fn key_files_of_every_form_are_read_and_the_wrong_password_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = |arguments: &[&str]| openssl(dir.path(), arguments);
+    let text = |name: &str| std::fs::read_to_string(dir.path().join(name)).unwrap();
+    run(&["genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-384", "-out", "ec.pem"]);
+    run(&["genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048", "-out", "rsa.pem"]);
+    run(&["ec", "-in", "ec.pem", "-out", "ec-sec1.pem"]);
+    run(&["rsa", "-in", "rsa.pem", "-traditional", "-out", "rsa-pkcs1.pem"]);
+    run(&["ecparam", "-name", "prime256v1", "-genkey", "-out", "ec-with-parameters.pem"]);
+    for (name, of) in
+        [("ec.pem", "ec.pem"), ("ec-sec1.pem", "ec.pem"), ("rsa.pem", "rsa.pem"), ("rsa-pkcs1.pem", "rsa.pem")]
+    {
+        let key = PrivateKey::from_pem(&text(name), None).unwrap();
+        assert_eq!(key.public_key().spki_der(), run(&["pkey", "-in", of, "-pubout", "-outform", "DER"]), "{name}");
+        let der = run(&["asn1parse", "-in", name, "-noout", "-out", "/dev/stdout"]);
+        let again = PrivateKey::from_any_der(&der, None).unwrap();
+        assert_eq!(again.public_key().spki_der(), key.public_key().spki_der(), "{name} in DER");
+    }
+    assert_eq!(PrivateKey::from_pem(&text("ec-with-parameters.pem"), None).unwrap().algorithm(), KeyAlgorithm::EcP256);
+    for scheme in [&["-v2", "aes-256-cbc"][..], &["-scrypt"], &["-v2", "aes-128-cbc", "-iter", "100000"]] {
+        let mut arguments =
+            vec!["pkcs8", "-topk8", "-in", "rsa.pem", "-passout", "pass:correct horse", "-out", "sealed.pem"];
+        arguments.extend(scheme);
+        run(&arguments);
+        let sealed = text("sealed.pem");
+        let opened = PrivateKey::from_pem(&sealed, Some("correct horse")).unwrap();
+        assert_eq!(opened.algorithm(), KeyAlgorithm::Rsa2048, "{scheme:?}");
+        let wrong = PrivateKey::from_pem(&sealed, Some("battery staple")).err();
+        assert_eq!(wrong, Some(PrivateKeyError::WrongPassword), "{scheme:?}");
+        assert_eq!(PrivateKey::from_pem(&sealed, None).err(), Some(PrivateKeyError::PasswordMissing));
+        assert_eq!(PrivateKey::from_pem(&sealed, Some("")).err(), Some(PrivateKeyError::PasswordMissing));
+    }
+}
+
+#[test]
+fn key_files_that_cannot_be_read_say_why() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = |arguments: &[&str]| openssl(dir.path(), arguments);
+    let text = |name: &str| std::fs::read_to_string(dir.path().join(name)).unwrap();
+    run(&["genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048", "-out", "rsa.pem"]);
+    run(&["rsa", "-in", "rsa.pem", "-traditional", "-aes256", "-passout", "pass:secret", "-out", "old.pem"]);
+    run(&[
+        "pkcs8", "-topk8", "-in", "rsa.pem", "-v2", "aes256", "-iter", "10000001", "-passout", "pass:x", "-out",
+        "slow.pem",
+    ]);
+    let twice = format!("{0}{0}", text("rsa.pem"));
+    let cut = text("rsa.pem").replace("-----END PRIVATE KEY-----", "");
+    for (what, pem, expected) in [
+        ("nothing", String::new(), "no PEM block"),
+        (
+            "a certificate's frame",
+            "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n".to_owned(),
+            "no PEM block",
+        ),
+        ("two keys", twice, "more than one"),
+        ("no end", cut, "no end"),
+        ("garbage", "-----BEGIN PRIVATE KEY-----\n!!!!\n-----END PRIVATE KEY-----\n".to_owned(), "not base64"),
+        ("an old encryption", text("old.pem"), "openssl pkcs8 -topk8"),
+        ("a costly derivation", text("slow.pem"), "costs more"),
+        ("a giant", format!("-----BEGIN PRIVATE KEY-----\n{}", "A".repeat(70_000)), "64 KiB"),
+    ] {
+        let error = PrivateKey::from_pem(&pem, Some("x")).err().map(|error| error.to_string()).unwrap_or_default();
+        assert!(error.contains(expected), "{what}: {error}");
+    }
+}
