@@ -12,6 +12,7 @@ use chancery_model::{Clock, ProjectId, Randomness, Timestamp};
 use chancery_store::{Change, Location, Reader, Store, StoreError, Write};
 
 use crate::access::AccessState;
+use crate::alert::Notifier;
 use crate::cache::Cache;
 use crate::call::Requester;
 use crate::error::Error;
@@ -29,6 +30,8 @@ pub struct AuthorityConfig {
     pub site_url: Option<String>,
     /// Where relying parties fetch CA certificates (plain HTTP is right here); written into certificates when set.
     pub repository_url: Option<String>,
+    /// How alerts leave the house.
+    pub notifier: Arc<dyn Notifier>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -59,6 +62,7 @@ struct Inner {
     status: StatusState,
     site_url: Option<String>,
     repository_url: Option<String>,
+    notifier: Arc<dyn Notifier>,
     node: String,
     default_project: ProjectId,
 }
@@ -104,6 +108,7 @@ impl Authority {
             status: StatusState::default(),
             site_url: config.site_url,
             repository_url: config.repository_url,
+            notifier: config.notifier,
             node: config.node,
             default_project: project.id,
         }));
@@ -181,6 +186,10 @@ impl Authority {
 
     pub(crate) fn access_state(&self) -> &AccessState {
         &self.0.access
+    }
+
+    pub(crate) fn notifier(&self) -> &dyn Notifier {
+        self.0.notifier.as_ref()
     }
 
     pub(crate) fn job_state(&self) -> &JobState {

@@ -1,6 +1,7 @@
 //! What alerts look at: certificates and CAs that end soon, and the audit entries that tell of certificates.
 
 use chancery_model::audit::AuditEvent;
+use chancery_model::authority::InternalCaConfiguration;
 use chancery_model::certificate::CertificateDescription;
 use chancery_model::{AlertId, ApplicationId, CaCertificateId, CaId, CertificateId, ProfileId, ProjectId, Timestamp};
 use uuid::Uuid;
@@ -36,7 +37,7 @@ pub struct EndingCa {
     pub serial_number: String,
     pub not_before: Timestamp,
     pub not_after: Timestamp,
-    pub der: Vec<u8>,
+    pub common_name: String,
 }
 
 /// Which certificates are looked at: from `from` on (inclusive), to `to` (inclusive), in order of their end.
@@ -98,7 +99,7 @@ impl Reader {
         from: Timestamp,
         to: Timestamp,
     ) -> Result<Vec<EndingCa>, StoreError> {
-        let sql = "SELECT ca.id, ca.name, k.id, k.serial_number, k.not_before, k.not_after, k.der \
+        let sql = "SELECT ca.id, ca.name, k.id, k.serial_number, k.not_before, k.not_after, ca.configuration \
              FROM ca JOIN ca_certificate k ON k.id = ca.active_certificate \
              WHERE ca.project_id = $1 AND ca.status = 'active' AND k.revoked_at IS NULL \
              AND k.not_after >= $2 AND k.not_after <= $3 ORDER BY k.not_after, ca.id";
@@ -112,7 +113,7 @@ impl Reader {
                     serial_number: row.text("serial_number")?,
                     not_before: row.time("not_before")?,
                     not_after: row.time("not_after")?,
-                    der: row.blob("der")?,
+                    common_name: row.json::<InternalCaConfiguration>("configuration")?.common_name,
                 })
             })
             .collect()
