@@ -114,23 +114,26 @@ fn flat(profile: &CertificateProfile) -> wire::Profile {
     }
 }
 
-fn api_config(api: &ApiEnrollment) -> ApiConfig {
-    let renew_at = match api.renew_at {
+pub(crate) fn renew_at(from: RenewAt) -> wire::RenewAt {
+    match from {
         RenewAt::Permille(permille) => wire::RenewAt { fraction: Some(f64::from(permille) / 1_000.0), before: None },
         RenewAt::Before(before) => wire::RenewAt { fraction: None, before: Some(duration(before)) },
-    };
+    }
+}
+
+fn api_config(api: &ApiEnrollment) -> ApiConfig {
     ApiConfig {
         id: Some(api.id.as_uuid()),
         auto_renew: Some(api.auto_renew),
         renew_before_days: api.renew_before_days.into(),
-        renew_at: Nullable::Value(renew_at),
+        renew_at: Nullable::Value(renew_at(api.renew_at)),
         renew_jitter: api.renew_jitter.map(duration).into(),
         revoke_superseded_after: api.revoke_superseded_after.map(duration).into(),
     }
 }
 
 /// In the grammar of requests, so that an answer can be sent back: `90d`, `36h`, `45m`, `61s`.
-fn duration(ttl: Ttl) -> String {
+pub(crate) fn duration(ttl: Ttl) -> String {
     let seconds = ttl.as_seconds();
     let units = [(86_400, 'd'), (3_600, 'h'), (60, 'm')];
     let unit = units.into_iter().find(|(length, _)| seconds % length == 0);

@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
+use crate::renewal::RenewalCounters;
+
 macro_rules! stages {
     ($($(#[$meta:meta])* $variant:ident => $name:literal;)+) => {
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +43,7 @@ pub struct StageClock {
     nanoseconds: [AtomicU64; 9],
     issued: AtomicU64,
     refused: AtomicU64,
+    renewals: RenewalCounters,
 }
 
 impl StageClock {
@@ -70,6 +73,10 @@ impl StageClock {
     #[must_use]
     pub fn nanoseconds(&self, stage: Stage) -> u64 {
         self.nanoseconds.get(stage as usize).map_or(0, |counter| counter.load(Ordering::Relaxed))
+    }
+
+    pub(crate) const fn renewals(&self) -> &RenewalCounters {
+        &self.renewals
     }
 
     #[must_use]

@@ -106,7 +106,7 @@ wire! {
         pub no_rev_avail_below: Nullable<String>,
     }
 
-    /// How certificates of a profile are renewed by the server. Due times are stored; nothing renews by itself yet.
+    /// How certificates of a profile are renewed by the server.
     #[derive(Default)]
     pub struct ApiConfig {
         /// Answer only.
@@ -281,6 +281,8 @@ query! {
         /// `ca` or `self-signed`.
         pub issuer_type: Option<String>,
         pub ca_id: Option<String>,
+        /// Only profiles attached to this application.
+        pub application_id: Option<String>,
         pub project_id: Option<String>,
     }
 

@@ -24,12 +24,14 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use chancery_keys::PrivateKey;
+use chancery_model::application::ApplicationProfile;
 use chancery_model::audit::AuditEvent;
 use chancery_model::certificate::Certificate;
 use chancery_model::enrollment::{Enrollment, KeySource, Source};
+use chancery_model::job::Fence;
 use chancery_model::permission::Permission;
-use chancery_model::profile::ProfileSettings;
-use chancery_model::{ProfileId, RequestId, Timestamp, Warning};
+use chancery_model::profile::{ApiEnrollment, ProfileSettings};
+use chancery_model::{ApplicationId, ProfileId, RequestId, Timestamp, Warning};
 use chancery_pkix::{CertificationRequest, CsrError};
 use chancery_store::Conflict;
 use chancery_store::StoreError;
@@ -42,10 +44,11 @@ use crate::error::Error;
 use crate::hierarchy::Issuer;
 use crate::stage::Stage;
 
-pub use certificate::Zeroizing;
+pub use certificate::{Pkcs12Wish, Zeroizing};
+pub(crate) use decide::RefusedRequest;
 pub use explain::Explanation;
 pub use idempotency::Begin;
-pub(crate) use prepare::lint;
+pub(crate) use prepare::{lint, lint_in};
 pub(crate) use record::key_place;
 pub(crate) use sign::signed;
 
@@ -63,6 +66,8 @@ pub struct Issued {
 /// Rules and issuer that govern a request, whichever way it came in.
 pub(crate) struct Ground {
     profile: Option<Arc<ProfileInForce>>,
+    /// The application that the certificate is for, with its settings for the profile.
+    application: Option<Arc<ApplicationProfile>>,
     pub template: Arc<TemplateInForce>,
     pub issuer: Option<Arc<Issuer>>,
     direct: ProfileSettings,
@@ -74,8 +79,13 @@ impl Ground {
             template: Arc::clone(&profile.template),
             issuer: profile.issuer.clone(),
             profile: Some(profile),
+            application: None,
             direct: ProfileSettings::default(),
         }
+    }
+
+    pub fn within(self, application: Option<Arc<ApplicationProfile>>) -> Self {
+        Self { application, ..self }
     }
 
     pub fn settings(&self) -> &ProfileSettings {
@@ -84,6 +94,18 @@ impl Ground {
 
     fn criteria(&self, now: Timestamp) -> decide::Criteria<'_> {
         decide::Criteria { rules: &self.template.rules, issuer: self.issuer.as_deref(), now }
+    }
+
+    /// How the server renews what is issued here: the application's settings, else the profile's own.
+    pub fn api(&self) -> Option<&ApiEnrollment> {
+        match &self.application {
+            Some(it) => it.api.as_ref(),
+            None => self.settings().api.as_ref(),
+        }
+    }
+
+    pub fn application_id(&self) -> Option<ApplicationId> {
+        self.application.as_ref().map(|it| it.application_id)
     }
 
     pub fn profile_id(&self) -> Option<ProfileId> {
@@ -98,6 +120,21 @@ pub(crate) struct Walk<'a> {
     pub event: AuditEvent,
     /// The certificate that this one renews, with what carries over.
     pub predecessor: Option<&'a Certificate>,
+    /// The job that this walk does: finished in the transaction that records the certificate.
+    pub fence: Option<Fence>,
+}
+
+/// Where a walk ended early.
+pub(crate) enum Halt {
+    /// The rules say no; nobody has written it down yet.
+    Refused(Box<RefusedRequest>),
+    Failed(Error),
+}
+
+impl From<Error> for Halt {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
 }
 
 /// A drawn serial number that was taken: how often to draw again. Two in a row do not happen with 126 random bits.
@@ -106,7 +143,7 @@ const SERIAL_DRAWS_MAX: usize = 3;
 impl Authority {
     /// Issues a certificate, with or without a CSR. Durable before it returns.
     pub async fn issue(&self, call: &Call, request: IssueRequest) -> Result<Issued, Error> {
-        call.requester.require(Permission::CertificateIssue)?;
+        call.requester.require_somewhere(Permission::CertificateIssue)?;
         if let Some(done) = self.replay(call).await? {
             return Ok(done);
         }
@@ -115,22 +152,29 @@ impl Authority {
             Ok(enrollment) => enrollment,
             Err(error) => return Err(self.refuse_unresolved(call, &ground, error).await),
         };
-        let walk = Walk { ground: &ground, enrollment, event: AuditEvent::CertificateIssued, predecessor: None };
+        let walk = Walk { ground: &ground, enrollment, event: AuditEvent::CertificateIssued, predecessor: None, fence: None };
         self.walk(call, walk).await
     }
 
-    /// The path from the resolved request on. Every way of issuing ends here.
+    /// The path from the resolved request on. Every way of issuing ends here. A refusal is written down.
     pub(crate) async fn walk(&self, call: &Call, walk: Walk<'_>) -> Result<Issued, Error> {
-        let Walk { ground, enrollment, event, predecessor } = walk;
+        let predecessor = walk.predecessor;
+        match self.try_walk(call, walk).await {
+            Ok(issued) => Ok(issued),
+            Err(Halt::Failed(error)) => Err(error),
+            Err(Halt::Refused(refused)) => Err(self.record_refusal(call, predecessor, *refused).await),
+        }
+    }
+
+    /// The same for callers that write a refusal down together with something else.
+    pub(crate) async fn try_walk(&self, call: &Call, walk: Walk<'_>) -> Result<Issued, Halt> {
+        let Walk { ground, enrollment, event, predecessor, fence } = walk;
         let criteria = ground.criteria(self.now());
         let decided = self.stages().time(Stage::Decide, || decide::decide(criteria, enrollment));
-        let approved = match decided {
-            Ok(approved) => approved,
-            Err(refused) => {
-                self.stages().count_refused();
-                return Err(self.record_refusal(call, predecessor, *refused).await);
-            }
-        };
+        let approved = decided.map_err(|refused| {
+            self.stages().count_refused();
+            Halt::Refused(refused)
+        })?;
         let key = self.subject_key(call, &approved).await?;
         let mut attempt = 0;
         loop {
@@ -141,19 +185,20 @@ impl Authority {
             let signed = self.stages().time(Stage::Sign, || sign::sign(prepared, ground.issuer.as_deref(), &key))?;
             let start = Instant::now();
             let recorded = self
-                .record(call, record::Recording { approved: &approved, signed, key: &key, ground, event, predecessor })
+                .record(call, record::Recording { approved: &approved, signed, key: &key, ground, event, predecessor, fence })
                 .await;
             self.stages().book(Stage::Record, start);
             match recorded {
                 Err(Error::Store(StoreError::Conflict(Conflict::Serial))) if attempt < SERIAL_DRAWS_MAX => {}
                 Err(Error::Store(StoreError::Conflict(Conflict::Idempotency))) => {
-                    return self.replay(call).await?.ok_or_else(|| Error::internal("idempotent request vanished"));
+                    let done = self.replay(call).await?;
+                    return done.ok_or_else(|| Error::internal("idempotent request vanished").into());
                 }
                 // Renewed by somebody else, or by this very call on its first try.
                 Err(error @ Error::Store(StoreError::Conflict(Conflict::AlreadyRenewed))) => {
-                    return self.replay(call).await?.ok_or(error);
+                    return self.replay(call).await?.ok_or(Halt::Failed(error));
                 }
-                Err(error) => return Err(error),
+                Err(error) => return Err(error.into()),
                 Ok(issued) => {
                     self.stages().count_issued();
                     return Ok(issued);
@@ -162,17 +207,17 @@ impl Authority {
         }
     }
 
-    /// Finds the rules and the issuer that the request's target names.
+    /// Finds the rules and the issuer that the request's target names, and whether the caller may issue by them.
     async fn ground(&self, call: &Call, target: Target) -> Result<Ground, Error> {
         let project = call.project_id();
         match target {
             Target::Profile { profile_id, application_id } => {
-                if let Some(application) = application_id {
-                    return Err(Error::not_found("Application", application));
-                }
-                Ok(Ground::of_profile(self.profile_in_force(project, profile_id).await?))
+                let profile = self.profile_in_force(project, profile_id).await?;
+                let application = self.enrolling_application(call, &profile, application_id).await?;
+                Ok(Ground::of_profile(profile).within(application))
             }
             Target::Ca(ca) => {
+                call.requester.require(Permission::CertificateIssue)?;
                 let issuer = self.issuer(project, ca).await?;
                 let template = issuer.direct_issuance_template().ok_or_else(|| {
                     Error::malformed(
@@ -182,7 +227,13 @@ impl Authority {
                     )
                 })?;
                 let template = self.template_in_force(project, template).await?;
-                Ok(Ground { profile: None, template, issuer: Some(issuer), direct: ProfileSettings::default() })
+                Ok(Ground {
+                    profile: None,
+                    application: None,
+                    template,
+                    issuer: Some(issuer),
+                    direct: ProfileSettings::default(),
+                })
             }
         }
     }

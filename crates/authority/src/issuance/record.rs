@@ -2,10 +2,12 @@
 //! anybody outside see the certificate.
 
 use chancery_keys::Place;
-use chancery_model::audit::AuditEvent;
+use chancery_model::audit::{AuditEvent, AuditRecord, Outcome};
 use chancery_model::authority::SealedKey;
 use chancery_model::certificate::{Certificate, CertificateDescription, CertificateSource, RenewalState};
 use chancery_model::enrollment::{Enrollment, KeySource};
+use chancery_model::identity::ActorId;
+use chancery_model::job::Fence;
 use chancery_model::profile::{EnrollmentType, KeyCustody};
 use chancery_model::request::{CertificateRequest, RequestStatus};
 use chancery_model::{CertificateId, KeyId, RequestId, Timestamp};
@@ -19,7 +21,7 @@ use crate::call::Call;
 use crate::enrollment::document;
 use crate::error::Error;
 use crate::hierarchy::Issuer;
-use crate::{Authority, renewal};
+use crate::Authority;
 
 /// What is about to be recorded.
 pub(super) struct Recording<'a> {
@@ -29,6 +31,7 @@ pub(super) struct Recording<'a> {
     pub ground: &'a Ground,
     pub event: AuditEvent,
     pub predecessor: Option<&'a Certificate>,
+    pub fence: Option<Fence>,
 }
 
 /// The table and column under which leaf keys are sealed: part of what the seal authenticates.
@@ -39,7 +42,7 @@ pub(crate) const fn key_place(project: chancery_model::ProjectId, id: KeyId) -> 
 impl Authority {
     pub(super) async fn record(&self, call: &Call, recording: Recording<'_>) -> Result<Issued, Error> {
         let now = self.now();
-        let Recording { approved, signed, key, ground, event, predecessor } = recording;
+        let Recording { approved, signed, key, ground, event, predecessor, fence } = recording;
         let enrollment = approved.enrollment();
         let sealed = self.seal_new_key(call, enrollment, key, ground, now).await?;
         let request_id = RequestId::generate(now, self.random());
@@ -48,14 +51,25 @@ impl Authority {
             KeySource::ReuseStored(id) => Some(id),
             _ => None,
         });
-        certificate.renewal = self.renewal_state(ground, &certificate, predecessor);
+        if let Some(old) = predecessor {
+            inherit(&mut certificate, call, old);
+        }
+        let outlook = self.renewal_outlook(ground, &certificate, predecessor);
+        certificate.renewal = outlook.state;
         let request = request_row(call, enrollment, &certificate, request_id, now);
         let audit =
             call.audit(now, event, Some(("certificate", certificate.id.as_uuid())), audit_details(&certificate));
         let mut write = Write::default();
+        // A job that lost its lease has nothing to say any more.
+        if let Some(fence) = fence {
+            write = write.with(Change::FinishJob { fence, next: None });
+        }
         // The guard goes first: of many parallel renewals all but one stop here, having written nothing.
         if let Some(old) = predecessor {
             write = write.with(Change::MarkRenewed { id: old.id, by: certificate.id, at: now });
+        }
+        if let Some(job) = outlook.revocation {
+            write = write.with(Change::SetJob(job));
         }
         if let Some(sealed) = sealed {
             write = write.with(Change::InsertKey(sealed));
@@ -113,7 +127,7 @@ impl Authority {
             template_version: enrollment.template_version,
             ca_id: enrollment.issuer.ca_id(),
             ca_certificate_id: ground.issuer.as_ref().map(|it| it.certificate_id()),
-            application_id: None,
+            application_id: ground.application_id(),
             enrollment: EnrollmentType::Api,
             source: CertificateSource::Issued,
             friendly_name: None,
@@ -126,7 +140,7 @@ impl Authority {
             ttl: enrollment.validity.value.ttl.as_seconds(),
             description: description(enrollment),
             key_id: None,
-            crl_partition: 0,
+            crl_partition: signed.crl_partition,
             revocation: None,
             renewal: RenewalState::default(),
             metadata: enrollment.metadata.clone(),
@@ -135,56 +149,15 @@ impl Authority {
         }
     }
 
-    /// What carries over from the predecessor, else what the profile says.
-    fn renewal_state(
-        &self,
-        ground: &Ground,
-        certificate: &Certificate,
-        predecessor: Option<&Certificate>,
-    ) -> RenewalState {
-        let settings = ground.settings();
-        let eligible = certificate.key_id.is_some() || (certificate.from_csr() && settings.allow_key_reuse);
-        let carried = predecessor.and_then(|old| old.renewal.renew_before_days);
-        let switched_off = predecessor.is_some_and(|old| old.renewal.due_at.is_none());
-        let schedule = settings.api.as_ref().filter(|api| api.auto_renew && eligible && !switched_off);
-        let plan = match (carried, schedule) {
-            (Some(days), _) if eligible => Some(renewal::due::before_days(certificate, days)),
-            (_, Some(api)) => Some(renewal::due::planned(certificate, api, self.random())),
-            _ => None,
-        };
-        RenewalState {
-            renewed_from: predecessor.map(|old| old.id),
-            renewed_by: None,
-            renew_before_days: plan.and_then(|it| it.renew_before_days),
-            due_at: plan.map(|it| it.due_at),
-            error: None,
-            settings: predecessor.and_then(|old| old.renewal.settings),
-        }
-    }
-
     /// A refusal stands in the audit log with the whole enrolment, and on the certificate whose renewal it was.
-    pub(super) async fn record_refusal(
+    pub(crate) async fn record_refusal(
         &self,
         call: &Call,
         predecessor: Option<&Certificate>,
         refused: RefusedRequest,
     ) -> Error {
         let now = self.now();
-        let RefusedRequest { enrollment, violations } = refused;
-        let (error, event, object) = match predecessor {
-            None => {
-                let object = enrollment.profile_id.map(|id| ("profile", id.as_uuid()));
-                (Error::Refused(violations), AuditEvent::CertificateRefused, object)
-            }
-            Some(old) => {
-                let object = Some(("certificate", old.id.as_uuid()));
-                (Error::RenewalRefused(violations), AuditEvent::CertificateRenewalRefused, object)
-            }
-        };
-        let text = document(&enrollment, error.violations());
-        let details = serde_json::from_str(&text).unwrap_or_default();
-        let mut audit = call.audit(now, event, object, details);
-        audit.outcome = chancery_model::audit::Outcome::Denied;
+        let (error, audit) = refusal(call, predecessor, refused, now);
         let mut write = Write::default();
         if let Some(old) = predecessor {
             let message = Some(error.public_message());
@@ -202,12 +175,46 @@ impl Authority {
         let details = serde_json::json!({ "code": error.code(), "message": error.public_message(), "violations": error.violations() });
         let object = ground.profile_id().map(|id| ("profile", id.as_uuid()));
         let mut audit = call.audit(self.now(), AuditEvent::CertificateRefused, object, details);
-        audit.outcome = chancery_model::audit::Outcome::Denied;
+        audit.outcome = Outcome::Denied;
         match self.commit(Write::default().audited(audit)).await {
             Ok(()) => error,
             Err(failed) => failed,
         }
     }
+}
+
+/// What a successor has from the certificate it renews. Whoever renews owns it; the server renews for the owner.
+fn inherit(certificate: &mut Certificate, call: &Call, old: &Certificate) {
+    certificate.application_id = certificate.application_id.or(old.application_id);
+    certificate.friendly_name.clone_from(&old.friendly_name);
+    if call.requester.actor_id() == ActorId::System {
+        certificate.requester = old.requester;
+    }
+}
+
+/// A refusal as its caller hears it and as the audit log keeps it.
+pub(crate) fn refusal(
+    call: &Call,
+    predecessor: Option<&Certificate>,
+    refused: RefusedRequest,
+    now: Timestamp,
+) -> (Error, AuditRecord) {
+    let RefusedRequest { enrollment, violations } = refused;
+    let (error, event, object) = match predecessor {
+        None => {
+            let object = enrollment.profile_id.map(|id| ("profile", id.as_uuid()));
+            (Error::Refused(violations), AuditEvent::CertificateRefused, object)
+        }
+        Some(old) => {
+            let object = Some(("certificate", old.id.as_uuid()));
+            (Error::RenewalRefused(violations), AuditEvent::CertificateRenewalRefused, object)
+        }
+    };
+    let text = document(&enrollment, error.violations());
+    let details = serde_json::from_str(&text).unwrap_or_default();
+    let mut audit = call.audit(now, event, object, details);
+    audit.outcome = Outcome::Denied;
+    (error, audit)
 }
 
 fn description(enrollment: &Enrollment) -> CertificateDescription {
@@ -238,7 +245,7 @@ fn request_row(
         project_id: certificate.project_id,
         profile_id: enrollment.profile_id,
         ca_id: certificate.ca_id,
-        application_id: None,
+        application_id: certificate.application_id,
         requester: certificate.requester,
         status: RequestStatus::Issued,
         certificate_id: Some(certificate.id),
@@ -262,6 +269,7 @@ fn audit_details(certificate: &Certificate) -> serde_json::Value {
         "commonName": certificate.description.common_name(),
         "requestId": certificate.request_id,
         "profileId": certificate.profile_id,
+        "applicationId": certificate.application_id,
         "caId": certificate.ca_id,
         "templateId": certificate.template_id,
         "templateVersion": certificate.template_version,

@@ -1,8 +1,8 @@
-//! `PATCH …/config`: when, and whether, the server renews a certificate by itself. The due time is stored; the
-//! scheduler that acts on it is not part of this build, and `/api/status` says so.
+//! `PATCH …/config`: when, and whether, the server renews a certificate by itself, and what becomes of it then. The job
+//! that does it follows the stored due time.
 
 use chancery_model::audit::AuditEvent;
-use chancery_model::certificate::{Certificate, CertificateStatus};
+use chancery_model::certificate::{Certificate, CertificateStatus, RenewalSettings};
 use chancery_model::permission::Permission;
 use chancery_model::profile::RenewAt;
 use chancery_model::time::Ttl;
@@ -21,6 +21,8 @@ pub struct RenewalConfiguration {
     pub renew_before_days: Option<u32>,
     pub renew_at: Option<RenewAt>,
     pub renew_jitter: Option<Ttl>,
+    /// How long after its renewal the certificate is revoked; `Some(None)` follows application and profile again.
+    pub revoke_superseded_after: Option<Option<Ttl>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +34,14 @@ pub enum ConfiguredRenewal {
 
 const DAY_SECONDS: i64 = 86_400;
 
+/// What is stored.
+struct Configured {
+    result: ConfiguredRenewal,
+    days: Option<u32>,
+    due_at: Option<Timestamp>,
+    settings: RenewalSettings,
+}
+
 impl Authority {
     pub async fn configure_renewal(
         &self,
@@ -39,25 +49,65 @@ impl Authority {
         id: CertificateId,
         wanted: RenewalConfiguration,
     ) -> Result<ConfiguredRenewal, Error> {
-        call.requester.require(Permission::CertificateEdit)?;
+        call.requester.require_somewhere(Permission::CertificateEdit)?;
         let certificate = self.certificate_of(call, id).await?;
         self.require_management(&call.requester, &certificate, Permission::CertificateEdit)?;
-        let (result, days, due_at) = if wanted.enable == Some(false) {
-            (ConfiguredRenewal::Disabled, None, None)
-        } else if wanted.renew_before_days.is_some() || wanted.renew_at.is_some() {
-            self.check_eligible(call, &certificate).await?;
-            let plan = self.plan(&certificate, wanted)?;
-            let updated = ConfiguredRenewal::Updated { renew_before_days: plan.renew_before_days };
-            (updated, plan.renew_before_days, Some(plan.due_at))
-        } else {
+        let Some(configured) = self.configured(call, &certificate, wanted).await? else {
             return Ok(ConfiguredRenewal::Unchanged);
         };
         let now = self.now();
-        let details = serde_json::json!({ "renewBeforeDays": days, "dueAt": due_at.map(|it| it.to_string()) });
+        let Configured { result, days, due_at, settings } = configured;
+        let details = serde_json::json!({
+            "renewBeforeDays": days,
+            "dueAt": due_at.map(|it| it.to_string()),
+            "settings": settings,
+        });
         let audit = call.audit(now, AuditEvent::CertificateConfigured, Some(("certificate", id.as_uuid())), details);
-        let change = Change::ConfigureRenewal { id, renew_before_days: days, due_at, at: now };
+        let settings = (settings != RenewalSettings::default()).then_some(settings);
+        let change = Change::ConfigureRenewal { id, renew_before_days: days, due_at, settings, at: now };
         self.commit(Write::default().with(change).audited(audit)).await?;
         Ok(result)
+    }
+
+    /// `None`: nothing is asked for.
+    async fn configured(
+        &self,
+        call: &Call,
+        certificate: &Certificate,
+        wanted: RenewalConfiguration,
+    ) -> Result<Option<Configured>, Error> {
+        let own = certificate.renewal.settings.unwrap_or_default();
+        let revoke_superseded_after = wanted.revoke_superseded_after.unwrap_or(own.revoke_superseded_after);
+        if wanted.enable == Some(false) {
+            let settings =
+                RenewalSettings { switched_off: true, revoke_superseded_after, ..RenewalSettings::default() };
+            return Ok(Some(Configured { result: ConfiguredRenewal::Disabled, days: None, due_at: None, settings }));
+        }
+        if wanted.renew_before_days.is_some() || wanted.renew_at.is_some() {
+            self.check_eligible(call, certificate).await?;
+            let plan = self.plan(certificate, wanted)?;
+            let renew_at = wanted.renew_at.filter(|_| wanted.renew_before_days.is_none());
+            let settings = RenewalSettings {
+                renew_at,
+                renew_jitter: wanted.renew_jitter.filter(|_| renew_at.is_some()),
+                revoke_superseded_after,
+                switched_off: false,
+            };
+            let days = plan.renew_before_days;
+            let result = ConfiguredRenewal::Updated { renew_before_days: days };
+            return Ok(Some(Configured { result, days, due_at: Some(plan.due_at), settings }));
+        }
+        if wanted.revoke_superseded_after.is_none() {
+            return Ok(None);
+        }
+        check_standing(certificate, self.now())?;
+        let days = certificate.renewal.renew_before_days;
+        Ok(Some(Configured {
+            result: ConfiguredRenewal::Updated { renew_before_days: days },
+            days,
+            due_at: certificate.renewal.due_at,
+            settings: RenewalSettings { revoke_superseded_after, ..own },
+        }))
     }
 
     fn plan(&self, certificate: &Certificate, wanted: RenewalConfiguration) -> Result<due::Plan, Error> {
@@ -69,17 +119,27 @@ impl Authority {
             });
         }
         let rule = wanted.renew_at.unwrap_or_default();
-        let due_at = due::at(certificate, rule, wanted.renew_jitter.map(Ttl::as_seconds), self.random());
+        if let RenewAt::Before(lead) = rule
+            && lead.as_seconds() >= certificate.ttl
+        {
+            let life = Ttl::from_seconds(certificate.ttl).map(|it| it.to_string()).unwrap_or_default();
+            return Err(Error::malformed(
+                "renewal.lead",
+                "renewAt.before",
+                format!("{lead} is not shorter than the certificate's life of {life}; use less"),
+            ));
+        }
+        let due_at = due::at(certificate, rule, wanted.renew_jitter, self.random());
         Ok(due::Plan { renew_before_days: None, due_at })
     }
 
     async fn check_eligible(&self, call: &Call, certificate: &Certificate) -> Result<(), Error> {
-        let refuse = |code, text: &str| Err(Error::malformed(code, "id", text));
         let Some(profile) = certificate.profile_id else {
-            return refuse(
+            return Err(Error::malformed(
                 "renewal.no_profile",
+                "id",
                 "the certificate was not issued from a profile, so the server cannot renew it",
-            );
+            ));
         };
         if certificate.key_id.is_none() {
             let profile = self.reader().profile(call.project_id(), profile).await?;
@@ -91,14 +151,20 @@ impl Authority {
                 ));
             }
         }
-        match certificate.status(self.now()) {
-            CertificateStatus::Revoked => refuse("renewal.revoked", "the certificate is revoked"),
-            CertificateStatus::Expired => refuse("renewal.expired", "the certificate is expired"),
-            CertificateStatus::Active if certificate.renewal.renewed_by.is_some() => {
-                refuse("renewal.done", "the certificate was already renewed; configure its successor")
-            }
-            CertificateStatus::Active => Ok(()),
+        check_standing(certificate, self.now())
+    }
+}
+
+/// Only a certificate that is in use and has no successor has a renewal to come.
+fn check_standing(certificate: &Certificate, now: Timestamp) -> Result<(), Error> {
+    let refuse = |code, text: &str| Err(Error::malformed(code, "id", text));
+    match certificate.status(now) {
+        CertificateStatus::Revoked => refuse("renewal.revoked", "the certificate is revoked"),
+        CertificateStatus::Expired => refuse("renewal.expired", "the certificate is expired"),
+        CertificateStatus::Active if certificate.renewal.renewed_by.is_some() => {
+            refuse("renewal.done", "the certificate was already renewed; configure its successor")
         }
+        CertificateStatus::Active => Ok(()),
     }
 }
 

@@ -1,12 +1,20 @@
 //! Renewal: an enrolment copied from the old certificate, edited, and walked down the same path as any other.
 //!
-//! `copy.rs` turns a certificate into the attributes of its successor, `due.rs` says when the server would renew it,
-//! `configure.rs` lets a client change that.
+//! `renew.rs` is the verb, for a caller and for the server itself; `copy.rs` turns a certificate into the attributes of its
+//! successor. `due.rs` says when the server would renew it and `outlook.rs` writes that into each new certificate;
+//! `configure.rs` lets a client change it. `scheduled.rs` is the job that renews, `obstacle.rs` what stands in its way,
+//! `forecast.rs` what is to come and what did not come about.
 
 mod configure;
 mod copy;
-pub(crate) mod due;
+mod due;
+mod forecast;
+mod obstacle;
+mod outlook;
 mod renew;
+pub(crate) mod scheduled;
 
 pub use configure::{ConfiguredRenewal, RenewalConfiguration};
+pub use forecast::{Forecast, OverdueRenewal};
+pub use obstacle::{RenewalCounters, RenewalErrorType};
 pub use renew::{RenewRequest, RenewalKeySource};

@@ -1,22 +1,25 @@
 //! The renew verb: what may be renewed, with which key, and the walk.
 
-use chancery_model::audit::AuditEvent;
+use chancery_model::audit::{AuditEvent, Outcome};
 use chancery_model::authority::CaStatus;
 use chancery_model::certificate::{Certificate, CertificateStatus};
 use chancery_model::enrollment::{Enrollment, KeySource, Source};
+use chancery_model::job::Fence;
 use chancery_model::permission::Permission;
-use chancery_model::profile::{EnrollmentType, ProfileIssuer};
+use chancery_model::profile::{EnrollmentType, KeyCustody, ProfileIssuer};
 use chancery_model::{CertificateId, ProfileId};
 use chancery_pkix::CertificationRequest;
-use chancery_store::{Change, Write};
+use chancery_store::{Change, StoreError, Write};
 
 use super::copy;
+use super::obstacle::{Obstacle, RenewalErrorType};
 use crate::Authority;
+use crate::application::enrol;
 use crate::cache::ProfileInForce;
 use crate::call::Call;
 use crate::enrollment::{self, Attributes, Circumstances, Field};
 use crate::error::Error;
-use crate::issuance::{Ground, Issued, Walk, parse_csr};
+use crate::issuance::{Ground, Halt, Issued, Walk, parse_csr};
 
 #[derive(Clone, Debug, Default)]
 pub struct RenewRequest {
@@ -37,10 +40,21 @@ pub enum RenewalKeySource {
     Csr,
 }
 
+/// One try to renew.
+pub(super) struct Attempt<'a> {
+    pub old: &'a Certificate,
+    pub source: RenewalKeySource,
+    /// PEM; with [`RenewalKeySource::Csr`].
+    pub csr: Option<String>,
+    pub edits: Attributes,
+    /// The job this try does; absent when somebody asked for it.
+    pub fence: Option<Fence>,
+}
+
 impl Authority {
     /// Renews a certificate: the same content, a new validity. Of many calls at once, one succeeds.
     pub async fn renew(&self, call: &Call, id: CertificateId, request: RenewRequest) -> Result<Issued, Error> {
-        call.requester.require(Permission::CertificateRenew)?;
+        call.requester.require_somewhere(Permission::CertificateRenew)?;
         if let Some(done) = self.replay(call).await? {
             return Ok(done);
         }
@@ -52,44 +66,53 @@ impl Authority {
             return Ok(done);
         }
         self.require_management(&call.requester, &old, Permission::CertificateRenew)?;
-        let Some(profile_id) = old.profile_id else {
-            return Err(Error::forbidden(
-                "renewal.no_profile",
-                "Only certificates issued from a profile can be renewed; issue a new one instead",
-            ));
-        };
-        if old.enrollment != EnrollmentType::Api {
-            return Err(Error::forbidden(
-                "renewal.enrollment",
-                "The certificate came by a protocol that renews it itself",
-            ));
-        }
+        profile_of(&old)?;
         let source = key_source(&old, &request)?;
-        self.check_eligible_for_renewal(call, &old, profile_id).await?;
-        let profile = self.profile_in_force(call.project_id(), profile_id).await?;
-        check_source(&old, &profile, source)?;
-        let ground = Ground::of_profile(profile);
-        let enrollment = match self.renewal_enrollment(call, &ground, &old, source, request).await {
-            Ok(enrollment) => enrollment,
-            Err(error) => return Err(self.refuse_renewal(call, &ground, &old, error).await),
-        };
-        let walk = Walk { ground: &ground, enrollment, event: AuditEvent::CertificateRenewed, predecessor: Some(&old) };
-        let mut issued = self.walk(call, walk).await?;
-        // Clients fetch a renewed key by its own endpoint; only a key that is kept nowhere is answered here.
-        if issued.certificate.key_id.is_some() {
-            issued.private_key = None;
+        let RenewRequest { csr, attributes, .. } = request;
+        let attempt = Attempt { old: &old, source, csr, edits: attributes.unwrap_or_default(), fence: None };
+        match self.try_renewal(call, attempt).await {
+            Ok(mut issued) => {
+                // Clients fetch a renewed key by its own endpoint; only a key that is kept nowhere is answered here.
+                if issued.certificate.key_id.is_some() {
+                    issued.private_key = None;
+                }
+                Ok(issued)
+            }
+            Err(obstacle) => Err(self.refuse_renewal(call, &old, obstacle).await),
         }
-        Ok(issued)
+    }
+
+    /// A renewal by whomever, on the one path of all certificates. What stands in its way is not written down here.
+    pub(super) async fn try_renewal(&self, call: &Call, attempt: Attempt<'_>) -> Result<Issued, Obstacle> {
+        let Attempt { old, source, fence, .. } = attempt;
+        let profile_id = profile_of(old).map_err(Obstacle::Request)?;
+        self.check_standing(call, old, profile_id, fence.is_some()).await?;
+        let profile = self.profile_in_force(call.project_id(), profile_id).await.map_err(Obstacle::Request)?;
+        check_source(old, &profile, source).map_err(Obstacle::Request)?;
+        if fence.is_some() {
+            check_custody(&profile, source).map_err(Obstacle::Request)?;
+        }
+        let application = enrol::of_renewal(&profile, old).map_err(Obstacle::Request)?;
+        let ground = Ground::of_profile(profile).within(application);
+        let enrollment = match self.renewal_enrollment(call, &ground, attempt).await {
+            Ok(enrollment) => enrollment,
+            Err(error) => return Err(Obstacle::Unresolved(Box::new(ground), error)),
+        };
+        let event = AuditEvent::CertificateRenewed;
+        let walk = Walk { ground: &ground, enrollment, event, predecessor: Some(old), fence };
+        self.try_walk(call, walk).await.map_err(|halt| match halt {
+            Halt::Refused(refused) => Obstacle::Refused(refused),
+            Halt::Failed(error) => Obstacle::Failed(error),
+        })
     }
 
     async fn renewal_enrollment(
         &self,
         call: &Call,
         ground: &Ground,
-        old: &Certificate,
-        source: RenewalKeySource,
-        request: RenewRequest,
+        attempt: Attempt<'_>,
     ) -> Result<Enrollment, Error> {
+        let Attempt { old, source, csr, edits, .. } = attempt;
         let around = Circumstances {
             source: Source::Renewal,
             renews: Some(old.id),
@@ -97,7 +120,6 @@ impl Authority {
             ..self.circumstances(call, ground)
         };
         let copied = copy::attributes_of(old);
-        let edits = request.attributes.unwrap_or_default();
         let metadata = old.metadata.clone();
         match source {
             RenewalKeySource::New => {
@@ -121,7 +143,7 @@ impl Authority {
                 enrollment::resolve_attributes(&around, &copy::edited(copied, edits), key, metadata)
             }
             RenewalKeySource::Csr => {
-                let csr = parse_csr(request.csr.as_deref().unwrap_or_default())?;
+                let csr = parse_csr(csr.as_deref().unwrap_or_default())?;
                 let attributes = csr_attributes(copied, edits)?;
                 self.resolve_parsed(&around, &csr, &attributes, metadata)
             }
@@ -152,54 +174,96 @@ impl Authority {
         }
     }
 
-    /// The checks of state, collected, and stored on the certificate when they refuse.
-    async fn check_eligible_for_renewal(
+    /// The checks of state, collected. The server itself may renew what ended while it was down.
+    async fn check_standing(
         &self,
         call: &Call,
         old: &Certificate,
         profile: ProfileId,
-    ) -> Result<(), Error> {
+        by_itself: bool,
+    ) -> Result<(), Obstacle> {
         let mut reasons = Vec::new();
         match old.status(self.now()) {
-            CertificateStatus::Revoked => reasons.push("certificate is revoked".to_owned()),
-            CertificateStatus::Expired => reasons.push(format!("certificate expired at {}", old.not_after)),
-            CertificateStatus::Active => {}
+            CertificateStatus::Revoked => {
+                reasons.push((RenewalErrorType::NotEligible, "certificate is revoked".to_owned()));
+            }
+            CertificateStatus::Expired if !by_itself => {
+                reasons.push((RenewalErrorType::NotEligible, format!("certificate expired at {}", old.not_after)));
+            }
+            CertificateStatus::Active | CertificateStatus::Expired => {}
         }
         if let Some(successor) = old.renewal.renewed_by {
-            reasons.push(format!("certificate was already renewed by {successor}"));
+            let text = format!("certificate was already renewed by {successor}");
+            reasons.push((RenewalErrorType::NotEligible, text));
         }
-        if let Some(ProfileIssuer::Ca(ca)) =
-            self.reader().profile(call.project_id(), profile).await?.map(|it| it.issuer)
-            && let Some(ca) = self.reader().ca(call.project_id(), ca).await?
+        let unreadable = |error: StoreError| Obstacle::Failed(error.into());
+        let profile = self.reader().profile(call.project_id(), profile).await.map_err(unreadable)?;
+        if let Some(ProfileIssuer::Ca(ca)) = profile.map(|it| it.issuer)
+            && let Some(ca) = self.reader().ca(call.project_id(), ca).await.map_err(unreadable)?
             && ca.status != CaStatus::Active
         {
-            reasons.push(format!("certificate authority '{}' is {}", ca.name, ca.status.as_str()));
+            let text = format!("certificate authority '{}' is {}", ca.name, ca.status.as_str());
+            reasons.push((RenewalErrorType::CaInactive, text));
         }
-        if reasons.is_empty() {
-            return Ok(());
-        }
-        let message = format!("Certificate is not eligible for renewal: {}", reasons.join(", "));
-        let error = Error::malformed("renewal.not_eligible", "", message);
-        Err(self.refuse_renewal_with(call, old, error).await)
+        let Some((first, _)) = reasons.first() else { return Ok(()) };
+        let texts: Vec<&str> = reasons.iter().map(|(_, text)| text.as_str()).collect();
+        let message = format!("Certificate is not eligible for renewal: {}", texts.join(", "));
+        Err(Obstacle::Standing(*first, Error::malformed("renewal.not_eligible", "", message)))
     }
 
-    async fn refuse_renewal(&self, call: &Call, ground: &Ground, old: &Certificate, error: Error) -> Error {
-        let error = self.refuse_unresolved(call, ground, error).await;
-        self.refuse_renewal_with(call, old, error).await
+    /// What the caller is told. What is not the request's own fault stands in the audit log and on the certificate.
+    async fn refuse_renewal(&self, call: &Call, old: &Certificate, obstacle: Obstacle) -> Error {
+        match obstacle {
+            Obstacle::Request(error) | Obstacle::Failed(error) => error,
+            Obstacle::Standing(_, error) => self.keep_renewal_error(call, old, error).await,
+            Obstacle::Unresolved(ground, error) => {
+                let error = self.refuse_unresolved(call, &ground, error).await;
+                self.keep_renewal_error(call, old, error).await
+            }
+            Obstacle::Refused(refused) => self.record_refusal(call, Some(old), *refused).await,
+        }
     }
 
-    async fn refuse_renewal_with(&self, call: &Call, old: &Certificate, error: Error) -> Error {
+    async fn keep_renewal_error(&self, call: &Call, old: &Certificate, error: Error) -> Error {
         let now = self.now();
         let details = serde_json::json!({ "code": error.code(), "message": error.public_message() });
         let mut audit =
             call.audit(now, AuditEvent::CertificateRenewalRefused, Some(("certificate", old.id.as_uuid())), details);
-        audit.outcome = chancery_model::audit::Outcome::Denied;
+        audit.outcome = Outcome::Denied;
         let change = Change::SetRenewalError { id: old.id, error: Some(error.public_message()), at: now };
         match self.commit(Write::default().with(change).audited(audit)).await {
             Ok(()) => error,
             Err(failed) => failed,
         }
     }
+}
+
+/// Who has no profile, or came by a protocol of its own, cannot be renewed at all.
+fn profile_of(old: &Certificate) -> Result<ProfileId, Error> {
+    let Some(profile_id) = old.profile_id else {
+        return Err(Error::forbidden(
+            "renewal.no_profile",
+            "Only certificates issued from a profile can be renewed; issue a new one instead",
+        ));
+    };
+    if old.enrollment != EnrollmentType::Api {
+        return Err(Error::forbidden("renewal.enrollment", "The certificate came by a protocol that renews it itself"));
+    }
+    Ok(profile_id)
+}
+
+/// A new key that is not kept would reach nobody: there is no caller to hand it to.
+fn check_custody(profile: &ProfileInForce, source: RenewalKeySource) -> Result<(), Error> {
+    if source != RenewalKeySource::New || profile.profile.settings.key_custody == KeyCustody::Stored {
+        return Ok(());
+    }
+    Err(Error::forbidden(
+        "renewal.custody",
+        format!(
+            "The certificate profile does not keep keys any more (keyCustody \"{}\"), so a new key would reach nobody; renew by the API, or set keyCustody to \"stored\"",
+            profile.profile.settings.key_custody.as_str()
+        ),
+    ))
 }
 
 /// The key source asked for, as far as request and certificate alone decide it.

@@ -1,0 +1,57 @@
+//! What the record of a certificate says about its renewals to come: settings in force are its own, else those of its
+//! application with the profile, else the profile's.
+
+use chancery_model::certificate::{Certificate, RenewalState};
+use chancery_model::job::{JobKey, JobKind, NewJob};
+use chancery_model::profile::ApiEnrollment;
+use chancery_model::time::Ttl;
+
+use super::due;
+use crate::Authority;
+use crate::issuance::Ground;
+
+/// The new certificate's place in its line of renewals.
+pub(crate) struct RenewalOutlook {
+    pub state: RenewalState,
+    /// The job that revokes the predecessor, where that is wanted.
+    pub revocation: Option<NewJob>,
+}
+
+impl Authority {
+    /// What carries over from the predecessor, else what application or profile say.
+    pub(crate) fn renewal_outlook(
+        &self,
+        ground: &Ground,
+        certificate: &Certificate,
+        predecessor: Option<&Certificate>,
+    ) -> RenewalOutlook {
+        let api = ground.api();
+        let eligible = certificate.key_id.is_some() || (certificate.from_csr() && ground.settings().allow_key_reuse);
+        let old = predecessor.map(|it| &it.renewal);
+        let plan = eligible.then(|| due::planned(certificate, old, api, self.random())).flatten();
+        RenewalOutlook {
+            state: RenewalState {
+                renewed_from: predecessor.map(|it| it.id),
+                renewed_by: None,
+                renew_before_days: plan.and_then(|it| it.renew_before_days),
+                due_at: plan.map(|it| it.due_at),
+                error: None,
+                settings: old.and_then(|it| it.settings),
+            },
+            revocation: predecessor.and_then(|it| revocation_of(it, api, certificate)),
+        }
+    }
+}
+
+/// A superseded certificate is revoked a while after its renewal, unless it ends by itself before.
+fn revocation_of(old: &Certificate, api: Option<&ApiEnrollment>, successor: &Certificate) -> Option<NewJob> {
+    let own = old.renewal.settings.and_then(|it| it.revoke_superseded_after);
+    let after = own.or_else(|| api?.revoke_superseded_after).map(Ttl::as_seconds)?;
+    let due_at = successor.created_at.plus_seconds(after);
+    (old.revocation.is_none() && due_at <= old.not_after).then_some(NewJob {
+        key: JobKey { kind: JobKind::RevokeSuperseded, object: old.id.as_uuid() },
+        project_id: old.project_id,
+        due_at,
+        deadline: due_at,
+    })
+}
