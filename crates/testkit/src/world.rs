@@ -225,6 +225,21 @@ impl World {
         self.server = Some(server);
     }
 
+    /// Stops the server, lets time pass, and starts another on the same data.
+    pub async fn down_for(&mut self, seconds: i64) {
+        if let Some(server) = self.server.take() {
+            server.stop().await;
+        }
+        self.clock.advance_seconds(seconds);
+        self.restart().await;
+    }
+
+    /// A key of the configuration, if this world has set it.
+    #[must_use]
+    pub fn setting(&self, key: &str) -> Option<&str> {
+        self.settings.get(&format!("CHANCERY_{}", key.to_uppercase())).map(String::as_str)
+    }
+
     pub async fn stop(mut self) {
         if let Some(server) = self.server.take() {
             server.stop().await;
