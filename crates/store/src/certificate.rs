@@ -1,7 +1,9 @@
 //! Certificates: how they are recorded, changed and looked up one by one. Lists and searches are in `search`.
 
+mod removal;
 mod revoked;
 mod search;
+mod view;
 
 use chancery_model::certificate::{
     Certificate, CertificateSource, RenewalSettings, RenewalState, Revocation, RevocationReason,
@@ -19,6 +21,7 @@ use crate::reader::Reader;
 use crate::statement::{Row, Statement, Value, actor_columns, json, pairs, params};
 use crate::{Conflict, StoreError, job, statistics};
 
+pub(crate) use removal::clean_up;
 pub(crate) use revoked::{release, release_ca, revoke, revoke_ca};
 
 macro_rules! columns {
@@ -355,7 +358,7 @@ pub(crate) fn revocation(row: &mut Row) -> Result<Option<Revocation>, StoreError
 const SELECT: &str = "SELECT c.n, c.id, c.request_id, c.profile_id, c.template_id, c.template_version, c.ca_id, c.ca_certificate_id, \
      c.application_id, c.enrollment, c.requester_kind, c.requester_id, c.serial, c.der, c.fingerprint, c.not_before, c.not_after, \
      c.ttl, c.description, c.key_id, c.revoked_at, c.revocation_reason, c.renewed_from, c.renewed_by, c.renew_before_days, c.due_at, \
-     c.renewal_error, c.metadata, c.created_at, c.updated_at, c.source, c.friendly_name, c.crl_partition, c.renewal_settings, (SELECT p.id FROM project p WHERE p.number = c.project) \
+     c.renewal_error, c.metadata, c.created_at, c.updated_at, c.source, c.friendly_name, c.crl_partition, c.renewal_settings, (SELECT p.id FROM project p WHERE p.number = ABS(c.project)) \
      FROM certificate c WHERE ";
 
 /// Adds "in this project", kept away from the indexes that start with the project: the condition before it finds the rows.

@@ -269,6 +269,15 @@ pub enum Change {
     PublishCrl(Box<CrlPublication>),
     /// In place of the one before.
     SetResponder(OcspResponder),
+    /// Removes them for good, with request, names, and the key if nothing else uses it. Their serial numbers stay taken. One
+    /// that is gone already is fine.
+    CleanUpCertificates {
+        certificates: Vec<Certificate>,
+    },
+    /// Deletes the access tokens that ended longest ago, at most 5 000 a call.
+    ForgetTokens {
+        before: Timestamp,
+    },
     /// A serial number of the CA that no certificate in the inventory has. `Serial` if it is taken.
     TakeSerial {
         ca: CaId,
@@ -487,6 +496,10 @@ impl Effects {
             Change::InsertCrlEntry(it) => self.push(crl::set_entry(it)),
             Change::PublishCrl(it) => crl::publish(self, *it)?,
             Change::SetResponder(it) => self.push(responder::set(it)),
+            Change::CleanUpCertificates { certificates } => {
+                certificates.iter().for_each(|it| certificate::clean_up(self, it, node));
+            }
+            Change::ForgetTokens { before } => self.push(token::forget(before)),
             Change::TakeSerial { ca, serial_number } => self.push(authority::take_serial(ca, &serial_number)?),
             _ => return Err(StoreError::Backend("a change has no statement".to_owned())),
         }

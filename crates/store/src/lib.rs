@@ -60,6 +60,7 @@ pub use idempotency::IdempotencyRow;
 pub use import::ImportedCertificate;
 pub use profile::{ProfileFilter, ProfileMetrics};
 pub use reader::Reader;
+pub use statistics::InventoryStatistics;
 
 use change::Effects;
 use group::{Gauges, Job, Message};

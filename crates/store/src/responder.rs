@@ -11,15 +11,7 @@ pub(crate) fn set(it: OcspResponder) -> Statement {
     Statement::new(
         "INSERT INTO ocsp_responder (ca_key_id, project_id, ca_id, key_id, der, not_before, not_after) \
          VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (ca_key_id) DO UPDATE SET key_id = excluded.key_id, der = excluded.der, not_before = excluded.not_before, not_after = excluded.not_after",
-        params![
-            it.ca_key_id,
-            it.project_id,
-            it.ca_id,
-            it.key_id,
-            it.der,
-            it.not_before,
-            it.not_after
-        ],
+        params![it.ca_key_id, it.project_id, it.ca_id, it.key_id, it.der, it.not_before, it.not_after],
     )
 }
 
@@ -37,10 +29,7 @@ fn from_row(mut row: Row) -> Result<OcspResponder, StoreError> {
 
 macro_rules! select {
     ($rest:literal) => {
-        concat!(
-            "SELECT ca_key_id, project_id, ca_id, key_id, der, not_before, not_after FROM ocsp_responder ",
-            $rest
-        )
+        concat!("SELECT ca_key_id, project_id, ca_id, key_id, der, not_before, not_after FROM ocsp_responder ", $rest)
     };
 }
 

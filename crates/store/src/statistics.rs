@@ -4,10 +4,15 @@
 //! end: in [`Kind::Ending`], or in [`Kind::SupersededEnding`] once they have a successor; what is revoked or deleted stands
 //! in neither. Issuances and revocations stand under the day they happened, and stay.
 
-use chancery_model::certificate::{Certificate, CertificateSource};
-use chancery_model::{CertificateId, ProjectId, Timestamp};
+use chancery_model::certificate::{Certificate, CertificateSource, CertificateView};
+use chancery_model::page::Total;
+use chancery_model::{CaId, CertificateId, ProfileId, ProjectId, Timestamp};
+use uuid::Uuid;
 
-use crate::statement::{Statement, params};
+use crate::StoreError;
+use crate::change::Counter;
+use crate::reader::Reader;
+use crate::statement::{Query, Statement, params};
 
 pub(crate) const MILLIS_PER_DAY: i64 = 86_400_000;
 
@@ -139,3 +144,113 @@ pub(crate) fn deleted(id: CertificateId, node: &str) -> Statement {
         params![id, node.to_owned()],
     )
 }
+
+/// Before the certificate's row goes for good; a deleted one has left the figures already.
+pub(crate) fn removed(id: CertificateId, node: &str) -> Statement {
+    Statement::new(
+        move_figures!(
+            "CASE WHEN c.renewed_by IS NULL THEN 1 ELSE 4 END",
+            "c.not_after",
+            "SELECT -1 AS value",
+            "c.project",
+            " AND c.revoked_at IS NULL"
+        ),
+        params![id, node.to_owned()],
+    )
+}
+
+/// The inventory of a project in figures. Deleted certificates are in none but `issued_by_day` and `revoked_by_day`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct InventoryStatistics {
+    pub total: u64,
+    /// Neither revoked nor ended, whether or not superseded.
+    pub active: u64,
+    /// Ended, not revoked. With more than 10 000 that have ended today, today's are in proportion to the time of day.
+    pub expired: u64,
+    pub revoked: u64,
+    /// Ends of what is neither revoked nor superseded: (days since 1970, certificates) from today on, at most 366 days
+    /// ahead; days without any are left out, here and below. Today's may have ended already.
+    pub expiring_by_day: Vec<(i64, u64)>,
+    /// Certificates made here on each of the last 90 days.
+    pub issued_by_day: Vec<(i64, u64)>,
+    /// Revocations on each of the last 90 days, holds among them.
+    pub revoked_by_day: Vec<(i64, u64)>,
+    /// The 50 CAs with the most certificates, most first.
+    pub by_ca: Vec<(CaId, u64)>,
+    /// The 50 profiles with the most certificates, most first.
+    pub by_profile: Vec<(ProfileId, u64)>,
+    /// How many certificates each view has: exactly, up to 10 000.
+    pub views: Vec<(CertificateView, Total)>,
+}
+
+const AHEAD_DAYS: i64 = 366;
+const BACK_DAYS: i64 = 90;
+/// Ends of one day that are counted one by one.
+const COUNTED_MAX: i64 = 10_000;
+
+impl Reader {
+    /// From figures that are kept, so in time that does not grow with the inventory.
+    pub async fn statistics(&self, project: ProjectId, now: Timestamp) -> Result<InventoryStatistics, StoreError> {
+        let today = day_of(now);
+        let total = self.counted(Counter::Certificates(project)).await?.count;
+        let ending = self.figures(project, Kind::Ending, i64::MIN).await?;
+        let superseded = self.figures(project, Kind::SupersededEnding, i64::MIN).await?;
+        let sum = |days: &[(i64, u64)], from: i64, to: i64| -> u64 {
+            days.iter().filter(|(day, _)| (from..to).contains(day)).map(|(_, count)| count).sum()
+        };
+        let of_days = |from, to| sum(&ending, from, to) + sum(&superseded, from, to);
+        let unrevoked = of_days(i64::MIN, i64::MAX);
+        let ended_today = self.ended_today(project, now, of_days(today, today + 1)).await?;
+        let expired = of_days(i64::MIN, today) + ended_today;
+        let mut views = Vec::with_capacity(CertificateView::ALL.len());
+        for view in CertificateView::ALL {
+            views.push((*view, self.certificates_in_view(project, *view, now).await?));
+        }
+        Ok(InventoryStatistics {
+            total,
+            active: unrevoked.saturating_sub(expired),
+            expired,
+            revoked: total.saturating_sub(unrevoked),
+            expiring_by_day: ending.into_iter().filter(|(day, _)| (today..=today + AHEAD_DAYS).contains(day)).collect(),
+            issued_by_day: self.figures(project, Kind::Issued, today - BACK_DAYS + 1).await?,
+            revoked_by_day: self.figures(project, Kind::Revoked, today - BACK_DAYS + 1).await?,
+            by_ca: self.most(MOST_OF_CA, project).await?,
+            by_profile: self.most(MOST_OF_PROFILE, project).await?,
+            views,
+        })
+    }
+
+    /// The days from `from` on that have any, over all nodes.
+    async fn figures(&self, project: ProjectId, kind: Kind, from: i64) -> Result<Vec<(i64, u64)>, StoreError> {
+        let sql = "SELECT bucket, CAST(SUM(value) AS BIGINT) FROM statistic WHERE project_id = $1 AND kind = $2 AND bucket >= $3 \
+             GROUP BY bucket HAVING SUM(value) > 0 ORDER BY bucket";
+        let rows = self.rows(Query::new("statistic", sql, params![project, kind as i64, from])).await?;
+        rows.into_iter().map(|mut row| Ok((row.int("bucket")?, row.small("value")?))).collect()
+    }
+
+    /// How many of the day's `all` ends are past.
+    async fn ended_today(&self, project: ProjectId, now: Timestamp, all: u64) -> Result<u64, StoreError> {
+        let start = Timestamp::from_millis(day_of(now) * MILLIS_PER_DAY);
+        let sql = "SELECT COUNT(*), CAST(COALESCE(SUM(CASE WHEN ended.revoked_at IS NULL THEN 1 ELSE 0 END), 0) AS BIGINT) FROM (\
+             SELECT c.revoked_at FROM certificate c WHERE c.project = (SELECT number FROM project WHERE id = $1) \
+             AND c.not_after >= $2 AND c.not_after < $3 ORDER BY c.not_after LIMIT $4) ended";
+        let params = params![project, start, now, COUNTED_MAX + 1];
+        let Some(mut row) = self.row(Query::new("certificate", sql, params)).await? else { return Ok(0) };
+        if row.int("count")? <= COUNTED_MAX {
+            return row.small("ended");
+        }
+        let passed = u128::try_from(now.as_millis() - start.as_millis()).unwrap_or(0);
+        let share = u128::from(all) * passed / u128::from(MILLIS_PER_DAY.unsigned_abs());
+        Ok(u64::try_from(share).unwrap_or(all))
+    }
+
+    async fn most<T: From<Uuid>>(&self, sql: &'static str, project: ProjectId) -> Result<Vec<(T, u64)>, StoreError> {
+        let rows = self.rows(Query::new("counter", sql, params![project])).await?;
+        rows.into_iter().map(|mut row| Ok((row.id("scope")?, row.small("value")?))).collect()
+    }
+}
+
+const MOST_OF_CA: &str = "SELECT s.id, CAST(SUM(k.value) AS BIGINT) FROM ca s JOIN counter k ON k.kind = 3 AND k.scope = s.id \
+     WHERE s.project_id = $1 GROUP BY s.id HAVING SUM(k.value) > 0 ORDER BY 2 DESC, s.id LIMIT 50";
+const MOST_OF_PROFILE: &str = "SELECT s.id, CAST(SUM(k.value) AS BIGINT) FROM profile s JOIN counter k ON k.kind = 2 AND k.scope = s.id \
+     WHERE s.project_id = $1 GROUP BY s.id HAVING SUM(k.value) > 0 ORDER BY 2 DESC, s.id LIMIT 50";

@@ -48,6 +48,14 @@ pub(crate) fn revoke_of(actor: ActorId, at: Timestamp) -> Statement {
     )
 }
 
+/// Bounded, so that no group is held up by a day's worth of tokens.
+pub(crate) fn forget(before: Timestamp) -> Statement {
+    Statement::new(
+        "DELETE FROM access_token WHERE id IN (SELECT id FROM access_token WHERE expires_at < $1 ORDER BY expires_at LIMIT 5000)",
+        params![before],
+    )
+}
+
 fn from_row(mut row: Row) -> Result<AccessToken, StoreError> {
     Ok(AccessToken {
         id: row.id("id")?,

@@ -10,11 +10,13 @@
 
 use std::collections::BTreeSet;
 
-use chancery_model::certificate::{Certificate, CertificateFilter, CertificateSort, CertificateStatus};
+use chancery_model::certificate::{
+    Certificate, CertificateFilter, CertificateSort, CertificateSource, CertificateStatus,
+};
 use chancery_model::page::{Page, PageRequest, SortOrder, Total};
 use chancery_model::{ProjectId, Timestamp};
 
-use super::{fingerprint_head, from_row, in_project, name_key, of_project};
+use super::{fingerprint_head, from_row, in_project, name_key, of_project, source_number, view};
 use crate::StoreError;
 use crate::change::Counter;
 use crate::number::{first_after, first_at};
@@ -88,6 +90,15 @@ impl Name {
         sql.bind(pattern);
         sql.push(" ESCAPE '\\'");
     }
+
+    /// The name that people gave, or else the common name: this is what clients are shown as the friendly name.
+    fn on_friendly_row(&self, sql: &mut Sql, friendly: &str) {
+        sql.push(" AND (c.friendly_name = ");
+        sql.bind(friendly.to_owned());
+        sql.push(" OR (c.friendly_name IS NULL");
+        self.on_row(sql, COMMON_NAME);
+        sql.push("))");
+    }
 }
 
 /// A search on its way to a walk.
@@ -96,6 +107,8 @@ struct Plan<'a> {
     filter: &'a CertificateFilter,
     now: Timestamp,
     candidates: Candidates,
+    /// Leads the walk along an index that has few of the project's certificates, in the walk's own order.
+    detour: Sql,
     rest: Sql,
 }
 
@@ -143,6 +156,11 @@ impl Plan<'_> {
         let sql = &mut self.rest;
         any_of(sql, "c.profile_id", filter.profile_ids.iter().map(|it| (*it).into()));
         any_of(sql, "c.ca_id", filter.ca_ids.iter().map(|it| (*it).into()));
+        any_of(sql, "c.application_id", filter.application_id.iter().map(|it| (*it).into()));
+        any_of(sql, "c.source", filter.source.iter().map(|it| source_number(*it).into()));
+        if let Some(wanted) = filter.view {
+            view::condition(sql, wanted, self.now);
+        }
         statuses(sql, &filter.statuses, self.now);
         for (condition, bound) in [
             (" AND c.created_at >= ", filter.created_from),
@@ -165,9 +183,12 @@ impl Plan<'_> {
     fn scope(&self) -> Sql {
         let mut sql = Sql::default();
         let by_creation = self.candidates.is_none() && self.ordering() == Ordering::Created;
-        let single = match (self.filter.profile_ids.as_slice(), self.filter.ca_ids.as_slice()) {
-            ([profile], _) if by_creation => Some(("c.profile_id = ", Value::from(*profile))),
-            ([], [ca]) if by_creation => Some(("c.ca_id = ", Value::from(*ca))),
+        let groups = (self.filter.application_id, self.filter.profile_ids.as_slice(), self.filter.ca_ids.as_slice());
+        let single = match groups {
+            _ if !by_creation || !self.detour.is_empty() => None,
+            (Some(application), ..) => Some(("c.application_id = ", Value::from(application))),
+            (None, [profile], _) => Some(("c.profile_id = ", Value::from(*profile))),
+            (None, [], [ca]) => Some(("c.ca_id = ", Value::from(*ca))),
             _ => None,
         };
         if let Some((condition, id)) = single {
@@ -176,7 +197,9 @@ impl Plan<'_> {
             in_project(&mut sql, self.project);
         } else {
             of_project(&mut sql, self.project);
-            if self.only_revoked() {
+            if !self.detour.is_empty() && self.candidates.is_none() {
+                sql.append(&self.detour);
+            } else if self.only_revoked() {
                 sql.push(" AND c.revoked_at IS NOT NULL");
             }
         }
@@ -265,8 +288,9 @@ impl Reader {
         page: &PageRequest,
     ) -> Result<Page<Certificate>, StoreError> {
         let total = self.certificates_counted(project, filter).await?;
-        let mut plan = Plan { project, filter, now, candidates: None, rest: Sql::default() };
+        let mut plan = Plan { project, filter, now, candidates: None, detour: Sql::default(), rest: Sql::default() };
         self.look_up_names(&mut plan).await?;
+        self.look_up_few(&mut plan).await?;
         if total.is_none() || plan.ordering() == Ordering::End {
             self.look_up_groups(&mut plan).await?;
         }
@@ -298,6 +322,13 @@ impl Reader {
             sort_order: filter.sort_order,
             ..CertificateFilter::default()
         };
+        if let Some(application) = filter.application_id {
+            let alone = *filter == CertificateFilter { application_id: Some(application), ..bare };
+            if !alone || self.application(project, application).await?.is_none() {
+                return Ok(None);
+            }
+            return self.counted(Counter::CertificatesOfApplication(application)).await.map(Some);
+        }
         let counter = match (filter.profile_ids.as_slice(), filter.ca_ids.as_slice()) {
             ([], []) if *filter == bare => Counter::Certificates(project),
             ([profile], []) if *filter == (CertificateFilter { profile_ids: vec![*profile], ..bare.clone() }) => {
@@ -329,7 +360,17 @@ impl Reader {
             let found = self.by_fingerprint(fingerprint).await?;
             plan.narrow(found);
         }
-        let names = [(&filter.common_name, COMMON_NAME), (&filter.friendly_name, COMMON_NAME), (&filter.san, ALT_NAME)];
+        if let Some(friendly) = filter.friendly_name.as_deref().map(str::trim).filter(|it| !it.is_empty()) {
+            let name = Name::of(friendly);
+            if let Some(mut found) = self.by_name(plan.project, &name, COMMON_NAME).await?
+                && let Some(named) = self.by_friendly_name(plan.project, friendly).await?
+            {
+                found.extend(named);
+                plan.narrow(found);
+            }
+            name.on_friendly_row(&mut plan.rest, friendly);
+        }
+        let names = [(&filter.common_name, COMMON_NAME), (&filter.san, ALT_NAME)];
         for (text, kind) in names {
             let Some(name) = text.as_deref().filter(|it| !it.trim().is_empty()).map(Name::of) else { continue };
             match self.by_name(plan.project, &name, kind).await? {
@@ -346,6 +387,32 @@ impl Reader {
         Ok(())
     }
 
+    /// Candidates of what few certificates are: those of a view, imported ones. If they are many, the walk goes along their
+    /// index where that is in its order; else it goes along its own, and the rows are asked.
+    async fn look_up_few(&self, plan: &mut Plan<'_>) -> Result<(), StoreError> {
+        if plan.candidates.is_some() {
+            return Ok(());
+        }
+        if let Some(wanted) = plan.filter.view {
+            match self.by_view(plan.project, wanted, plan.now).await? {
+                Some(found) => plan.narrow(found),
+                None if view::ordering(wanted) == plan.ordering() => view::scope(&mut plan.detour, wanted, plan.now),
+                None => {}
+            }
+        } else if plan.filter.source == Some(CertificateSource::Imported) {
+            let mut sql = Sql::default();
+            sql.push("SELECT c.n FROM certificate c WHERE ");
+            of_project(&mut sql, plan.project);
+            sql.push(" AND c.source = 1");
+            match self.numbers(sql).await? {
+                Some(found) => plan.narrow(found),
+                None if plan.ordering() == Ordering::Created => plan.detour.push(" AND c.source = 1"),
+                None => {}
+            }
+        }
+        Ok(())
+    }
+
     /// Candidates by profile, CA, revocation and end, where the walk's own index would not lead to them.
     async fn look_up_groups(&self, plan: &mut Plan<'_>) -> Result<(), StoreError> {
         if plan.candidates.is_some() {
@@ -354,10 +421,11 @@ impl Reader {
         let filter = plan.filter;
         let by_end = plan.ordering() == Ordering::End;
         for (column, ids) in [
-            ("c.profile_id", filter.profile_ids.iter().map(|it| Value::from(*it)).collect::<Vec<_>>()),
+            ("c.application_id", filter.application_id.iter().map(|it| Value::from(*it)).collect::<Vec<_>>()),
+            ("c.profile_id", filter.profile_ids.iter().map(|it| Value::from(*it)).collect()),
             ("c.ca_id", filter.ca_ids.iter().map(|it| Value::from(*it)).collect()),
         ] {
-            // One profile or CA in order of creation is a walk along its own index.
+            // One application, profile or CA in order of creation is a walk along its own index.
             if ids.is_empty() || (ids.len() == 1 && !by_end) {
                 continue;
             }
@@ -418,6 +486,16 @@ impl Reader {
         sql.push(" AND (kind & ");
         sql.bind(kind);
         sql.push(") <> 0");
+        self.numbers(sql).await
+    }
+
+    /// Names that people gave, letter by letter.
+    async fn by_friendly_name(&self, project: ProjectId, name: &str) -> Result<Candidates, StoreError> {
+        let mut sql = Sql::default();
+        sql.push("SELECT c.n FROM certificate c WHERE ");
+        of_project(&mut sql, project);
+        sql.push(" AND c.friendly_name = ");
+        sql.bind(name.to_owned());
         self.numbers(sql).await
     }
 

@@ -5,12 +5,15 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
 
 mod application;
+mod figures;
 mod group;
 mod import;
 mod inventory;
+mod jobs;
 mod lists;
 mod nouns;
 mod random;
+mod revocation;
 mod world;
 
 macro_rules! stories {
@@ -90,6 +93,34 @@ stories! {
         a_closed_store_says_so,
         a_newer_schema_is_refused,
         cut_connections_lose_nothing_that_was_acknowledged;
+    jobs:
+        jobs_are_due_in_the_order_of_their_deadlines,
+        scheduling_brings_forward_and_setting_replaces,
+        one_node_leases_a_job_and_a_lost_lease_writes_nothing,
+        a_job_made_again_has_no_token_of_before,
+        what_is_asked_for_while_a_job_runs_is_not_lost,
+        failures_are_counted_until_one_success,
+        certificates_keep_their_renewal_job_in_step,
+        overdue_and_coming_jobs_are_found;
+    revocation:
+        a_certificate_is_revoked_once_and_a_hold_can_end_both_ways,
+        of_many_revocations_at_once_one_counts,
+        crls_are_made_once_and_published_from_the_expected_number,
+        entries_leave_when_a_publication_lets_them_go,
+        twenty_thousand_entries_come_in_the_order_of_the_list,
+        the_status_of_a_serial_number_follows_its_certificate,
+        a_certificate_in_both_places_is_revoked_by_either,
+        responders_and_ca_certificates_are_found_by_key,
+        a_write_may_end_a_job_and_ask_for_another;
+    figures:
+        figures_agree_with_the_rows_through_a_life,
+        a_migration_counts_what_is_there,
+        the_busiest_profiles_and_cas_are_named_first,
+        views_find_what_they_promise,
+        source_application_and_friendly_name_filter,
+        views_with_many_certificates_are_walked_whole,
+        clean_up_removes_all_but_the_serial_number,
+        ended_access_tokens_are_forgotten;
     random:
         random_writes_agree_with_a_model;
 }
