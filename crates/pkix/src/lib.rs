@@ -16,12 +16,14 @@ pub(crate) mod asn1;
 pub mod certificate;
 pub mod crl;
 pub mod csr;
+pub mod foreign;
 pub mod lint;
 pub mod name;
 pub mod name_constraints;
 pub mod ocsp;
 pub mod pem;
 pub mod pkcs12;
+pub mod pkcs7;
 pub mod public_key;
 pub mod serial;
 pub mod usage;
@@ -35,6 +37,7 @@ pub use crl::{
     CertificateList, CrlEntryContents, CrlError, IssuingDistributionPoint, RevokedCertificate, TbsCertList, UnsignedCrl,
 };
 pub use csr::{CertificationRequest, CertificationRequestInfo, CsrError};
+pub use foreign::ForeignCertificate;
 pub use lint::{CrlLintContext, Finding, LintContext, lint_crl, lint_tbs};
 pub use name::{Attribute, AttributeType, DistinguishedName, GeneralName, GeneralNameKind, NameError};
 pub use name_constraints::{GeneralSubtree, NameConstraintViolation, NameConstraints};

@@ -158,7 +158,7 @@ pub const RULES: &[Rule] = rules! {
     name_constraints_of_ca, "RFC 5280 §4.2.1.10", extensions, "Only a CA has name constraints.";
     name_constraints_critical, "RFC 5280 §4.2.1.10", extensions, "Name constraints are critical.";
     name_constraints_not_empty, "RFC 5280 §4.2.1.10", extensions, "Name constraints permit or exclude something.";
-    crl_distribution_points, "RFC 5280 §4.2.1.13", extensions, "There is one CRL distribution point, of http URIs only, without reasons or CRL issuer, not critical.";
+    crl_distribution_points, "RFC 5280 §4.2.1.13", extensions, "There is one CRL distribution point, of http or https URIs only, without reasons or CRL issuer, not critical.";
     freshest_crl, "RFC 5280 §4.2.1.15", extensions, "There is one place of delta CRLs, beside a CRL distribution point and of the same form, not critical.";
     authority_info_access, "RFC 5280 §4.2.2.1", extensions, "Access to the authority is by http URIs to OCSP or the issuer's certificate, not critical.";
     no_rev_avail, "RFC 9608 §2, §3", extensions, "noRevAvail is a non-critical NULL on a leaf that points to no revocation information.";

@@ -11,6 +11,7 @@ mod uri;
 
 pub use attribute::{Attribute, AttributeType};
 pub use distinguished::DistinguishedName;
+pub(crate) use distinguished::foreign_text;
 pub use general::{GeneralName, GeneralNameKind};
 pub(crate) use mail::canonical as canonical_mail;
 pub(crate) use uri::{host as uri_host, spiffe};

@@ -25,7 +25,7 @@ pub struct CertificateError {
 }
 
 impl CertificateError {
-    fn new(code: &'static str, message: impl Into<String>) -> Self {
+    pub(crate) fn new(code: &'static str, message: impl Into<String>) -> Self {
         Self { code, message: message.into() }
     }
 }

@@ -151,8 +151,8 @@ fn one_plain_point(points: &[DistributionPoint<'_>], report: &mut Report<'_>) {
     for point in points {
         report.add_if(!point.is_plain, "A CRL distribution point has reasons, a CRL issuer, or no full name");
         report.add_if(
-            point.names.is_empty() || !point.names.iter().all(is_http),
-            "A CRL distribution point is not an http URI",
+            point.names.is_empty() || !point.names.iter().all(|name| is_http(name) || is_https(name)),
+            "A CRL distribution point is not an http or https URI",
         );
     }
 }
@@ -179,10 +179,19 @@ pub(super) fn authority_info_access(tbs: &Parsed<'_>, _: &LintContext<'_>, repor
 
 /// https would need the very certificate that is being checked.
 pub(super) fn is_http(location: &Tlv<'_>) -> bool {
+    has_scheme(location, b"http://")
+}
+
+/// RFC 5280 §8 advises against it and forbids nothing: a place that an administrator names beside ours is theirs to judge.
+fn is_https(location: &Tlv<'_>) -> bool {
+    has_scheme(location, b"https://")
+}
+
+fn has_scheme(location: &Tlv<'_>, scheme: &[u8]) -> bool {
     location.tag == URI
         && location
             .content
-            .strip_prefix(b"http://")
+            .strip_prefix(scheme)
             .is_some_and(|rest| !rest.is_empty() && rest.iter().all(|octet| octet.is_ascii_graphic()))
 }
 

@@ -395,7 +395,9 @@ fn the_extension_rules_find_what_they_are_for() {
     let constraints = ca().extensions.name_constraints;
     check(leaf(), |draft| draft.extensions.name_constraints = constraints, &["name_constraints_of_ca"]);
     let https = || vec!["https://pki.acme.com/x".to_owned()];
-    check(leaf(), |draft| draft.extensions.crl_distribution_points = https(), &["crl_distribution_points"]);
+    let ldap = || vec!["ldap://pki.acme.com/x".to_owned()];
+    check(leaf(), |draft| draft.extensions.crl_distribution_points = https(), &[]);
+    check(leaf(), |draft| draft.extensions.crl_distribution_points = ldap(), &["crl_distribution_points"]);
     check(leaf(), |draft| draft.extensions.ocsp = https(), &["authority_info_access"]);
     check(leaf(), |draft| draft.extensions.ca_issuers = https(), &["authority_info_access"]);
 }

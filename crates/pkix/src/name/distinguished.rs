@@ -179,6 +179,17 @@ impl fmt::Display for DistinguishedName {
     }
 }
 
+/// A value as it stands in RFC 4514 text.
+pub(crate) fn foreign_text(value: &str) -> String {
+    struct Escaped<'a>(&'a str);
+    impl fmt::Display for Escaped<'_> {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write_escaped(f, self.0)
+        }
+    }
+    Escaped(value).to_string()
+}
+
 /// RFC 4514 §2.4.
 fn write_escaped(f: &mut fmt::Formatter<'_>, value: &str) -> fmt::Result {
     let last = value.char_indices().last().map_or(0, |(at, _)| at);

@@ -249,7 +249,7 @@ fn another_parser_reads_the_same_fields() {
     ];
     assert_eq!(order, expected);
     let critical: Vec<bool> = theirs.extensions().iter().map(|one| one.critical).collect();
-    assert_eq!(critical, [false, false, true, true, false, false, false, false]);
+    assert_eq!(critical, [false, false, true, true, false, false, false, false, false]);
     let names = theirs.subject_alternative_name().unwrap().unwrap();
     assert_eq!(names.value.general_names.len(), every_kind_of_name().len());
     let constraints = X509Certificate::from_der(root.certificate.der()).unwrap().1;
