@@ -142,17 +142,17 @@ pub(super) fn crl_distribution_points(tbs: &Parsed<'_>, _: &LintContext<'_>, rep
     let critical = tbs.criticality(oid::CRL_DISTRIBUTION_POINTS) == Some(true);
     report.add_if(critical, "CRL distribution points are critical");
     if let Some(points) = &tbs.known.distribution_points {
-        one_plain_point(points, report);
+        one_plain_point(points, |name| is_http(name) || is_https(name), report);
     }
 }
 
-fn one_plain_point(points: &[DistributionPoint<'_>], report: &mut Report<'_>) {
+fn one_plain_point(points: &[DistributionPoint<'_>], fits: fn(&Tlv<'_>) -> bool, report: &mut Report<'_>) {
     report.add_if(points.len() != 1, "There is not exactly one CRL distribution point");
     for point in points {
         report.add_if(!point.is_plain, "A CRL distribution point has reasons, a CRL issuer, or no full name");
         report.add_if(
-            point.names.is_empty() || !point.names.iter().all(|name| is_http(name) || is_https(name)),
-            "A CRL distribution point is not an http or https URI",
+            point.names.is_empty() || !point.names.iter().all(fits),
+            "A CRL distribution point is not a web address",
         );
     }
 }
@@ -160,7 +160,7 @@ fn one_plain_point(points: &[DistributionPoint<'_>], report: &mut Report<'_>) {
 pub(super) fn freshest_crl(tbs: &Parsed<'_>, _: &LintContext<'_>, report: &mut Report<'_>) {
     report.add_if(tbs.criticality(oid::FRESHEST_CRL) == Some(true), "The freshest CRL is critical");
     let Some(points) = &tbs.known.freshest_crl else { return };
-    one_plain_point(points, report);
+    one_plain_point(points, is_http, report);
     let has_complete = tbs.extension(oid::CRL_DISTRIBUTION_POINTS).is_some();
     report.add_if(!has_complete, "A freshest CRL stands without the CRL it refers to");
 }
