@@ -9,6 +9,8 @@ mod configure;
 mod copy;
 mod due;
 mod forecast;
+#[cfg(test)]
+mod interleaving;
 mod obstacle;
 mod outlook;
 mod renew;

@@ -65,7 +65,8 @@ impl Authority {
         self.stages().renewals()
     }
 
-    async fn postpone_renewal(
+    /// Writes the obstacle down under the fence, with the time of the next try or that there is none.
+    pub(super) async fn postpone_renewal(
         &self,
         call: &Call,
         (job, fence): (&Job, Fence),
