@@ -1,5 +1,10 @@
-//! PKCS#12 (RFC 7292) for handing a key and its chain to somebody: PBES2 with AES-256-CBC and HMAC-SHA-256 for keys and
-//! certificates, MAC with HMAC-SHA-256. Salts are drawn by the library beneath; nothing else here is random.
+//! PKCS#12 (RFC 7292) for handing a key and its chain to somebody, and for taking them. Salts are drawn by the library
+//! beneath; nothing else here is random. What comes in is bounded before any key is derived from its password.
+
+mod limits;
+mod read;
+
+pub use read::{Pkcs12Entry, read};
 
 use p12_keystore::{
     Certificate, EncryptionAlgorithm, KeyStore, KeyStoreEntry, MacAlgorithm, PrivateKey, PrivateKeyChain,
@@ -10,7 +15,7 @@ use crate::public_key::sha256;
 /// Rounds of both key derivations: a download stays well under a second, a guess costs as much.
 const ITERATIONS: u32 = 100_000;
 
-/// Contents that cannot be written, with a stable code such as `pkcs12.password`.
+/// Contents that cannot be written or read, with a stable code such as `pkcs12.password`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct Pkcs12Error {
@@ -18,18 +23,28 @@ pub struct Pkcs12Error {
     pub message: String,
 }
 
+impl Pkcs12Error {
+    fn new(code: &'static str, message: impl Into<String>) -> Self {
+        Self { code, message: message.into() }
+    }
+}
+
 /// One key entry named `alias`. `chain` holds the CA certificates after the leaf, nearest first; `key_pkcs8` is an
 /// unencrypted PrivateKeyInfo. The password must not be empty.
+///
+/// Keys and certificates are under PBES2 with AES-256-CBC and HMAC-SHA-256, the whole under a MAC with HMAC-SHA-256.
+/// `legacy` puts Triple DES and SHA-1 in their place, for software that knows nothing better: whoever asks for it must
+/// mean it.
 pub fn write(
     leaf_der: &[u8],
     key_pkcs8: &[u8],
     chain: &[Vec<u8>],
     password: &str,
     alias: &str,
+    legacy: bool,
 ) -> Result<Vec<u8>, Pkcs12Error> {
     if password.is_empty() {
-        let message = "A PKCS#12 file needs a password that is not empty".to_owned();
-        return Err(Pkcs12Error { code: "pkcs12.password", message });
+        return Err(Pkcs12Error::new("pkcs12.password", "A PKCS#12 file needs a password that is not empty"));
     }
     let contents = |what: &'static str| {
         move |error: p12_keystore::error::Error| Pkcs12Error {
@@ -46,11 +61,16 @@ pub fn write(
     let local_key_id = sha256(leaf_der).to_vec();
     let mut store = KeyStore::new();
     store.add_entry(alias, KeyStoreEntry::PrivateKeyChain(PrivateKeyChain::new(local_key_id, key, certificates)));
+    let (encryption, mac) = if legacy {
+        (EncryptionAlgorithm::PbeWithShaAnd3KeyTripleDesCbc, MacAlgorithm::HmacSha1)
+    } else {
+        (EncryptionAlgorithm::PbeWithHmacSha256AndAes256, MacAlgorithm::HmacSha256)
+    };
     store
         .writer(password)
-        .encryption_algorithm(EncryptionAlgorithm::PbeWithHmacSha256AndAes256)
+        .encryption_algorithm(encryption)
         .encryption_iterations(ITERATIONS)
-        .mac_algorithm(MacAlgorithm::HmacSha256)
+        .mac_algorithm(mac)
         .mac_iterations(ITERATIONS)
         .write()
         .map_err(contents("chain"))

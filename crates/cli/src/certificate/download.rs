@@ -143,7 +143,7 @@ fn bundle(client: &Client, files: &CertificateFiles, arguments: &DownloadArgumen
         .filter(|der| der.as_slice() != leaf.der())
         .collect();
     let alias = arguments.alias.as_deref().unwrap_or(&arguments.id);
-    pkcs12::write(leaf.der(), &key.der, &chain, &password, alias)
+    pkcs12::write(leaf.der(), &key.der, &chain, &password, alias, false)
         .map_err(|error| CliError::Unfinished(format!("Cannot make the PKCS#12 file: {error}")))
 }
 
