@@ -8,6 +8,7 @@
     reason = "a test that cannot go on has failed"
 )]
 
+mod applications;
 mod cli;
 mod compat;
 mod coverage;
@@ -17,6 +18,7 @@ mod documents;
 mod explain;
 mod hierarchy;
 mod idempotency;
+mod import;
 mod inventory;
 mod openssl;
 mod postgres;
@@ -27,4 +29,8 @@ mod random;
 mod refusals;
 mod renewal;
 mod reread;
+mod revocation;
+mod rollover;
+mod scheduler;
+mod status;
 mod strangers;

@@ -23,14 +23,19 @@ use serde_json::{Value, json};
 use crate::renewal::race_renewals;
 use crate::strangers::chain_of;
 
-/// A world on PostgreSQL; where there is none, a run in CI fails and another says what it left out.
+/// A world on PostgreSQL, if there is a server.
 async fn world(story: &str) -> Option<World> {
+    Some(World::builder().postgres(&server_url(story)?).start().await)
+}
+
+/// The PostgreSQL server of the tests; where there is none, a run in CI fails and another says what it left out.
+pub fn server_url(story: &str) -> Option<String> {
     let Ok(url) = std::env::var("CHANCERY_TEST_POSTGRES_URL") else {
         assert!(std::env::var_os("CI").is_none(), "CI must set CHANCERY_TEST_POSTGRES_URL; scripts/test does");
-        eprintln!("left out, because CHANCERY_TEST_POSTGRES_URL is not set: postgres::{story}");
+        eprintln!("left out, because CHANCERY_TEST_POSTGRES_URL is not set: {story}");
         return None;
     };
-    Some(World::builder().postgres(&url).start().await)
+    Some(url)
 }
 
 async fn issue(session: &Session, profile: uuid::Uuid, name: &str) -> (u16, Value) {
