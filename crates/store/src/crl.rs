@@ -161,14 +161,15 @@ pub(crate) fn publish(effects: &mut Effects, it: CrlPublication) -> Result<(), S
                 .push(Statement::new("DELETE FROM crl_body WHERE crl_id = $1 AND part = $2", params![crl.id, part])),
         }
     }
-    // The complete CRL speaks for every partition; that of a partition for itself.
+    // The complete CRL speaks for every partition; that of a partition for itself. The signs leave the search to the
+    // indexes by time.
     let (lowest, highest) = if crl.partition == 0 { (0, u32::MAX) } else { (crl.partition, crl.partition) };
     effects.push(Statement::new(
-        "DELETE FROM crl_entry WHERE key_id = $1 AND not_after < $2 AND partition >= $3 AND partition <= $4",
+        "DELETE FROM crl_entry WHERE key_id = $1 AND not_after < $2 AND +partition >= $3 AND +partition <= $4",
         params![crl.key_id, drop_ended_before, lowest, highest],
     ));
     effects.push(Statement::new(
-        "DELETE FROM crl_entry WHERE key_id = $1 AND released_at < $2 AND partition >= $3 AND partition <= $4",
+        "DELETE FROM crl_entry WHERE key_id = $1 AND released_at < $2 AND +partition >= $3 AND +partition <= $4",
         params![crl.key_id, drop_released_before, lowest, highest],
     ));
     Ok(())
@@ -261,7 +262,7 @@ impl Reader {
         sql.push("SELECT der FROM crl_entry WHERE key_id = ");
         sql.bind(key);
         of_partition(&mut sql, partition);
-        sql.push(" AND released_at IS NULL AND not_after >= ");
+        sql.push(" AND released_at IS NULL AND +not_after >= ");
         sql.bind(keep_from);
         sql.push(" ORDER BY partition, serial");
         let (der, count) = self.joined(sql.into_query("crl_entry")).await?;
@@ -279,14 +280,14 @@ impl Reader {
         let mut sql = Sql::default();
         sql.push("SELECT partition, serial, der, released_at, recorded_at FROM crl_entry WHERE key_id = ");
         sql.bind(key);
+        // The signs leave the search to the index by time of recording: the other entries may be a million.
         if let Some(partition) = partition {
-            // The sign leaves the search to the index by time: the partition's other entries may be a million.
             sql.push(" AND +partition = ");
             sql.bind(partition);
         }
         sql.push(" AND recorded_at >= ");
         sql.bind(since);
-        sql.push(" AND not_after >= ");
+        sql.push(" AND +not_after >= ");
         sql.bind(keep_from);
         let rows = self.rows(sql.into_query("crl_entry")).await?;
         let mut changes = rows.into_iter().map(change_from_row).collect::<Result<Vec<_>, _>>()?;

@@ -65,8 +65,8 @@ impl Numbering {
         self.compose(last.millis, last.counter)
     }
 
-    /// A number below the fencing tokens of a new job: higher tokens follow from it one by one, at most some hundreds, and
-    /// no number given out before is among them. It grows with the records made, so also from start to start.
+    /// What the fencing tokens of a new job follow on. The next hundreds are left free for them, and the number grows with
+    /// the records made, so that a job which is deleted and made again does not meet the tokens of before.
     pub fn first_token(&self) -> i64 {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         last.tokens = (last.tokens + TOKENS_PER_JOB) & TOKENS_MASK;
@@ -119,6 +119,17 @@ mod tests {
         let (first, second) = (numbering.next(old), numbering.next(old));
         assert!(first < now && second < now && first != second);
         assert!(first_at(old) <= first && first < first_after(old));
+    }
+
+    #[test]
+    fn jobs_made_one_after_another_share_no_tokens() {
+        let numbering = Numbering::after(Numbering::after(0, 0).next(Timestamp::from_seconds(1_800_000_000)), 5);
+        let mut firsts: Vec<i64> = (0..255).map(|_| numbering.first_token()).collect();
+        firsts.sort_unstable();
+        assert!(firsts.windows(2).all(|pair| pair[1] - pair[0] >= 256));
+        let other_node = Numbering::after(0, 6);
+        other_node.next(Timestamp::from_seconds(1_800_000_000));
+        assert!(!firsts.contains(&other_node.first_token()));
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! People who sign in.
 
-use chancery_model::UserId;
 use chancery_model::identity::User;
 use chancery_model::permission::Role;
+use chancery_model::{ProjectId, UserId};
 
 use crate::reader::Reader;
 use crate::statement::{Query, Row, Statement, params};
@@ -61,6 +61,12 @@ macro_rules! select {
 impl Reader {
     pub async fn user(&self, id: UserId) -> Result<Option<User>, StoreError> {
         self.point(Query::new("user", select!("WHERE id = $1"), params![id])).await?.map(from_row).transpose()
+    }
+
+    /// All of a project, by e-mail address.
+    pub async fn users(&self, project: ProjectId) -> Result<Vec<User>, StoreError> {
+        let query = Query::new("user", select!("WHERE project_id = $1 ORDER BY email"), params![project]);
+        self.rows(query).await?.into_iter().map(from_row).collect()
     }
 
     /// E-mail addresses are stored in lower case; give it so.

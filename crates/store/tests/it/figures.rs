@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use chancery_model::Timestamp;
+use chancery_model::authority::{CaCertificate, CertificationAuthority, SealedKey};
 use chancery_model::certificate::{
     Certificate, CertificateFilter, CertificateSort, CertificateSource, CertificateStatus, CertificateView, Revocation,
     RevocationReason,
@@ -12,7 +13,7 @@ use chancery_model::identity::{AccessToken, ActorId};
 use chancery_model::page::SortOrder;
 use chancery_model::profile::ProfileIssuer;
 use chancery_model::request::RequestFilter;
-use chancery_store::{Change, CrlPublication, InventoryStatistics, Location, Write};
+use chancery_store::{Change, Conflict, CrlPublication, InventoryStatistics, Location, Write};
 
 use crate::group::{ids, insert, together};
 use crate::world::{DAY, NOW, World, page};
@@ -331,89 +332,82 @@ pub async fn views_with_many_certificates_are_walked_whole(world: &mut World) {
     }
 }
 
-pub async fn clean_up_removes_all_but_the_serial_number(world: &mut World) {
-    let ca = world.ca("root");
-    let signer = world.ca_certificate(&ca, 1);
-    let (shared, own) = (world.key(), world.key());
-    world.commit([Change::InsertCa(Box::new(ca.clone()))]).await.unwrap();
-    world
-        .commit([
-            Change::InsertCaCertificate(Box::new(signer.clone())),
-            Change::InsertKey(shared.clone()),
-            Change::InsertKey(own.clone()),
-        ])
-        .await
-        .unwrap();
-    let ended = |name: &str, days: i64| {
-        let mut it = world.certificate(name, &["gone.acme.com"]);
-        (it.not_after, it.ca_id, it.ca_certificate_id) = (at(-DAY * days), Some(ca.id), Some(signer.id));
+/// Certificates of one CA: three that ended long ago and may go, one that a CRL still lists, and one that is in use.
+struct Ended {
+    ca: CertificationAuthority,
+    /// Used by one that goes and by the living one, and used only by one that goes.
+    keys: (SealedKey, SealedKey),
+    going: [Certificate; 3],
+    listed: Certificate,
+    living: Certificate,
+}
+
+impl Ended {
+    fn new(world: &World) -> (Self, CaCertificate) {
+        let ca = world.ca("root");
+        let signer = world.ca_certificate(&ca, 1);
+        let keys = (world.key(), world.key());
+        let ended = |name: &str, days: i64| {
+            let mut it = world.certificate(name, &["gone.acme.com"]);
+            (it.not_after, it.ca_id, it.ca_certificate_id) = (at(-DAY * days), Some(ca.id), Some(signer.id));
+            it
+        };
+        let mut going = [ended("old", 30), ended("newer", 20), ended("deleted", 28)];
+        (going[0].key_id, going[0].renewal.due_at) = (Some(keys.0.id), Some(at(-DAY * 40)));
+        going[1].key_id = Some(keys.1.id);
+        let mut listed = ended("listed", 25);
+        listed.crl_partition = 3;
+        let mut living = ended("living", 0);
+        (living.not_after, living.key_id) = (at(DAY), Some(keys.0.id));
+        (Self { ca, keys, going, listed, living }, signer)
+    }
+
+    async fn written(world: &World) -> Self {
+        let (it, signer) = Self::new(world);
+        let keys = [&it.keys.0, &it.keys.1].map(|key| Change::InsertKey(key.clone()));
+        world.commit([Change::InsertCa(Box::new(it.ca.clone()))]).await.unwrap();
+        world.commit([Change::InsertCaCertificate(Box::new(signer))]).await.unwrap();
+        world.commit(keys).await.unwrap();
+        for certificate in it.going.iter().chain([&it.listed, &it.living]) {
+            let mut request = world.request("old");
+            (request.id, request.certificate_id) = (certificate.request_id, Some(certificate.id));
+            world.commit([insert(certificate), Change::InsertRequest(Box::new(request))]).await.unwrap();
+        }
+        let entry = CrlEntry {
+            key_id: it.ca.key_id,
+            partition: 3,
+            serial: hex::decode(&it.listed.serial_number).unwrap(),
+            der: vec![1],
+            reason: RevocationReason::Superseded,
+            not_after: it.listed.not_after,
+            recorded_at: NOW,
+        };
+        let revocation = Revocation { at: at(-DAY * 26), reason: RevocationReason::Superseded };
+        let revoke = Change::RevokeCertificate { id: it.listed.id, revocation, held: false, entry: Some(entry) };
+        world.commit([revoke, Change::DeleteCertificate(it.going[2].id)]).await.unwrap();
         it
-    };
-    let mut old = ended("old", 30);
-    (old.key_id, old.renewal.due_at) = (Some(shared.id), Some(at(-DAY * 40)));
-    let mut newer = ended("newer", 20);
-    newer.key_id = Some(own.id);
-    let mut listed = ended("listed", 25);
-    listed.crl_partition = 3;
-    let deleted = ended("deleted", 28);
-    let mut living = ended("living", 0);
-    (living.not_after, living.key_id) = (at(DAY), Some(shared.id));
-    for it in [&old, &newer, &listed, &deleted, &living] {
-        let mut request = world.request("old");
-        (request.id, request.certificate_id) = (it.request_id, Some(it.id));
-        world.commit([insert(it), Change::InsertRequest(Box::new(request))]).await.unwrap();
     }
-    let entry = CrlEntry {
-        key_id: ca.key_id,
-        partition: 3,
-        serial: hex::decode(&listed.serial_number).unwrap(),
-        der: vec![1],
-        reason: RevocationReason::Superseded,
-        not_after: listed.not_after,
-        recorded_at: NOW,
-    };
-    let revocation = Revocation { at: at(-DAY * 26), reason: RevocationReason::Superseded };
-    world
-        .commit([
-            Change::RevokeCertificate { id: listed.id, revocation, held: false, entry: Some(entry) },
-            Change::DeleteCertificate(deleted.id),
-        ])
-        .await
-        .unwrap();
-    let reader = world.reader();
-    let project = world.project.id;
-    let before = async |limit| reader.certificates_ended_before(project, at(-DAY * 10), limit).await.unwrap();
-    let names = |found: &[Certificate]| -> Vec<String> {
-        found.iter().map(|it| it.description.common_name().unwrap_or_default().to_owned()).collect()
-    };
-    assert_eq!(names(&before(10).await), ["old", "newer", "deleted"]);
-    assert_eq!(names(&before(1).await), ["old"]);
+}
+
+async fn ended_before(world: &World, limit: u32) -> Vec<Certificate> {
+    world.reader().certificates_ended_before(world.project.id, at(-DAY * 10), limit).await.unwrap()
+}
+
+fn names(found: &[Certificate]) -> Vec<&str> {
+    found.iter().map(|it| it.description.common_name().unwrap_or_default()).collect()
+}
+
+pub async fn what_a_crl_lists_is_kept_until_the_crl_lets_it_go(world: &mut World) {
+    let it = Ended::written(world).await;
+    assert_eq!(names(&ended_before(world, 10).await), ["old", "newer", "deleted"]);
+    assert_eq!(names(&ended_before(world, 1).await), ["old"]);
     let other = world.other_project("other");
-    assert_eq!(reader.certificates_ended_before(other.id, NOW, 10).await, Ok(vec![]));
-
-    world.commit([Change::CleanUpCertificates { certificates: before(10).await }]).await.unwrap();
-    assert_eq!(before(10).await, [], "what a CRL lists is kept");
-    assert_eq!(ids(world).await, [listed.id, living.id].into());
-    for it in [&old, &newer, &deleted] {
-        assert_eq!(reader.request(project, it.request_id).await, Ok(None));
-        let serial = hex::decode(&it.serial_number).unwrap();
-        assert_eq!(reader.serial_status(ca.id, &serial).await, Ok(None));
-        let again = Certificate { id: world.id(), ..(*it).clone() };
-        assert_eq!(world.refused([insert(&again)]).await, Some(chancery_store::Conflict::Serial));
-    }
-    let requests = reader.requests(project, &RequestFilter::default(), &page(10)).await.unwrap();
-    assert_eq!((requests.items.len(), requests.total.count), (2, 2));
-    let san = CertificateFilter { san: Some("gone.acme.com".to_owned()), ..CertificateFilter::default() };
-    assert_eq!(found(world, san).await, ["listed", "living"]);
-    assert_eq!(reader.key(own.id).await.map(|it| it.is_some()), Ok(false));
-    assert_eq!(reader.key(shared.id).await.map(|it| it.is_some()), Ok(true), "another certificate uses it");
-    assert_eq!(reader.due_jobs(NOW, 10).await, Ok(vec![]), "nothing to renew");
-
+    assert_eq!(world.reader().certificates_ended_before(other.id, NOW, 10).await, Ok(vec![]));
     let list = Crl {
         id: world.id(),
-        project_id: project,
-        ca_id: ca.id,
-        key_id: ca.key_id,
+        project_id: world.project.id,
+        ca_id: it.ca.id,
+        key_id: it.ca.key_id,
         partition: 0,
         number: 0,
         base_number: 0,
@@ -432,7 +426,31 @@ pub async fn clean_up_removes_all_but_the_serial_number(world: &mut World) {
         drop_released_before: NOW,
     };
     world.commit([Change::InsertCrl(Box::new(list)), Change::PublishCrl(Box::new(publication))]).await.unwrap();
-    assert_eq!(names(&before(10).await), ["listed"]);
+    assert_eq!(names(&ended_before(world, 10).await), ["old", "listed", "newer", "deleted"]);
+}
+
+pub async fn clean_up_removes_all_but_the_serial_number(world: &mut World) {
+    let it = Ended::written(world).await;
+    let certificates = ended_before(world, 10).await;
+    world.commit([Change::CleanUpCertificates { certificates }]).await.unwrap();
+    let (reader, project) = (world.reader(), world.project.id);
+    assert_eq!(ended_before(world, 10).await, []);
+    assert_eq!(ids(world).await, [it.listed.id, it.living.id].into());
+    for gone in &it.going {
+        assert_eq!(reader.request(project, gone.request_id).await, Ok(None));
+        let serial = hex::decode(&gone.serial_number).unwrap();
+        assert_eq!(reader.serial_status(it.ca.id, &serial).await, Ok(None));
+        let again = Certificate { id: world.id(), ..gone.clone() };
+        assert_eq!(world.refused([insert(&again)]).await, Some(Conflict::Serial));
+    }
+    let requests = reader.requests(project, &RequestFilter::default(), &page(10)).await.unwrap();
+    assert_eq!((requests.items.len(), requests.total.count), (2, 2));
+    let san = CertificateFilter { san: Some("gone.acme.com".to_owned()), ..CertificateFilter::default() };
+    assert_eq!(found(world, san).await, ["listed", "living"]);
+    let is_there = async |key: &SealedKey| reader.key(key.id).await.unwrap().is_some();
+    assert!(!is_there(&it.keys.1).await);
+    assert!(is_there(&it.keys.0).await, "another certificate uses it");
+    assert_eq!(reader.due_jobs(NOW, 10).await, Ok(vec![]), "nothing to renew");
 }
 
 pub async fn ended_access_tokens_are_forgotten(world: &mut World) {

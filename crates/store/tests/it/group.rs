@@ -20,7 +20,11 @@ fn issued(world: &World, it: &Certificate) -> Write {
 
 /// Commits all at once and gives the answers in order.
 pub async fn together(world: &World, writes: Vec<Write>) -> Vec<Result<(), StoreError>> {
-    let mut waiting: Vec<_> = writes.into_iter().map(|write| Box::pin(world.store().commit(write))).collect();
+    commit_all(world.store(), writes).await
+}
+
+pub async fn commit_all(store: &Store, writes: Vec<Write>) -> Vec<Result<(), StoreError>> {
+    let mut waiting: Vec<_> = writes.into_iter().map(|write| Box::pin(store.commit(write))).collect();
     let mut answers: Vec<Option<Result<(), StoreError>>> = waiting.iter().map(|_| None).collect();
     // Polled in turn, so that all are queued before the first is answered.
     std::future::poll_fn(|context| {

@@ -3,10 +3,10 @@
 use chancery_model::Timestamp;
 use chancery_model::job::{Fence, Job, JobKey, JobKind, NewJob};
 use chancery_model::page::PageRequest;
-use chancery_store::{Change, Conflict, StoreError, Write};
+use chancery_store::{Change, Conflict, Location, Store, StoreError, Write};
 use uuid::Uuid;
 
-use crate::group::{insert, together};
+use crate::group::{commit_all, insert, together};
 use crate::world::{DAY, NOW, World, page};
 
 fn at(seconds: i64) -> Timestamp {
@@ -130,6 +130,39 @@ pub async fn one_node_leases_a_job_and_a_lost_lease_writes_nothing(world: &mut W
     let gone = Change::ClaimJob { key, expected_token: 0, now: at(200), lease_until: at(300) };
     assert_eq!(world.refused([gone]).await, Some(Conflict::Missing));
     assert_eq!(world.refused([Change::FinishJob { fence: taken, next: None }]).await, Some(Conflict::Stale));
+}
+
+/// Two nodes on PostgreSQL, one on SQLite, which go for the same jobs from both ends.
+pub async fn nodes_that_meet_lease_each_job_once(world: &mut World) {
+    let jobs: Vec<_> = (0..120).map(|_| publish(world, 0)).collect();
+    world
+        .store()
+        .commit(Write { changes: jobs.iter().map(|it| Change::SetJob(*it)).collect(), audit: vec![] })
+        .await
+        .unwrap();
+    let found = world.reader().due_jobs(NOW, 500).await.unwrap();
+    let claim = |it: &Job| {
+        let (key, expected_token) = (it.key, it.token);
+        Write::default().with(Change::ClaimJob { key, expected_token, now: NOW, lease_until: at(60) })
+    };
+    let other = Store::open(&world.location, "node-2").await.ok();
+    assert_eq!(other.is_some(), matches!(world.location, Location::Postgres { .. }));
+    let second = other.as_ref().unwrap_or(world.store());
+    let (mine, theirs) = tokio::join!(
+        commit_all(world.store(), found.iter().map(claim).collect()),
+        commit_all(second, found.iter().rev().map(claim).collect())
+    );
+    for (mine, theirs) in mine.iter().zip(theirs.iter().rev()) {
+        let refused = Err(StoreError::Conflict(Conflict::Stale));
+        assert!(
+            (mine.is_ok() && *theirs == refused) || (theirs.is_ok() && *mine == refused),
+            "one of them: {mine:?} {theirs:?}"
+        );
+    }
+    assert_eq!(due(world, 0).await, []);
+    if let Some(other) = other {
+        other.close().await;
+    }
 }
 
 pub async fn a_job_made_again_has_no_token_of_before(world: &mut World) {

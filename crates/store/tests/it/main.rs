@@ -97,6 +97,7 @@ stories! {
         jobs_are_due_in_the_order_of_their_deadlines,
         scheduling_brings_forward_and_setting_replaces,
         one_node_leases_a_job_and_a_lost_lease_writes_nothing,
+        nodes_that_meet_lease_each_job_once,
         a_job_made_again_has_no_token_of_before,
         what_is_asked_for_while_a_job_runs_is_not_lost,
         failures_are_counted_until_one_success,
@@ -109,6 +110,8 @@ stories! {
         entries_leave_when_a_publication_lets_them_go,
         twenty_thousand_entries_come_in_the_order_of_the_list,
         the_status_of_a_serial_number_follows_its_certificate,
+        a_ca_certificate_is_revoked_held_and_released,
+        ca_certificates_are_found_by_their_serial_numbers,
         a_certificate_in_both_places_is_revoked_by_either,
         responders_and_ca_certificates_are_found_by_key,
         a_write_may_end_a_job_and_ask_for_another;
@@ -119,6 +122,7 @@ stories! {
         views_find_what_they_promise,
         source_application_and_friendly_name_filter,
         views_with_many_certificates_are_walked_whole,
+        what_a_crl_lists_is_kept_until_the_crl_lets_it_go,
         clean_up_removes_all_but_the_serial_number,
         ended_access_tokens_are_forgotten;
     random:

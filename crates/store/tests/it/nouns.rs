@@ -46,7 +46,9 @@ pub async fn projects_and_users_read_back(world: &mut World) {
     user.failed_logins = 0;
     user.locked_until = None;
     world.commit([Change::UpdateUser(user.clone())]).await.unwrap();
-    assert_eq!(reader.user_by_email("a@acme.com").await, Ok(Some(user)));
+    assert_eq!(reader.user_by_email("a@acme.com").await, Ok(Some(user.clone())));
+    assert_eq!(reader.users(user.project_id).await, Ok(vec![user]));
+    assert_eq!(reader.users(other.id).await, Ok(vec![]));
     assert_eq!(world.refused([Change::UpdateUser(world.user("b@acme.com"))]).await, Some(Conflict::Missing));
     assert_eq!(reader.user_by_email("b@acme.com").await, Ok(None));
 }

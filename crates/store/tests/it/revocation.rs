@@ -1,6 +1,6 @@
 //! Revocation, hold and release; CRLs, their entries, and what OCSP asks.
 
-use chancery_model::authority::CertificationAuthority;
+use chancery_model::authority::{CaCertificate, CertificationAuthority};
 use chancery_model::certificate::{Certificate, Revocation, RevocationReason};
 use chancery_model::crl::{Crl, CrlEntry, PublishedCrl};
 use chancery_model::job::{JobKey, JobKind, NewJob};
@@ -296,86 +296,122 @@ pub async fn twenty_thousand_entries_come_in_the_order_of_the_list(world: &mut W
     }
 }
 
+/// A root, a CA below it, and a certificate of the root.
+struct Tree {
+    ca: CertificationAuthority,
+    signer: CaCertificateId,
+    below: CertificationAuthority,
+    subordinate: CaCertificate,
+    leaf: Certificate,
+}
+
+impl Tree {
+    async fn planted(world: &World) -> Self {
+        let (ca, signer) = root(world).await;
+        let below = world.ca("below");
+        let mut subordinate = world.ca_certificate(&below, 1);
+        (subordinate.parent_ca_id, subordinate.parent_certificate_id) = (Some(ca.id), Some(signer));
+        subordinate.chain = vec![vec![1]];
+        let leaf = issued(world, &ca, signer);
+        world.commit([Change::InsertCa(Box::new(below.clone()))]).await.unwrap();
+        world.commit([Change::InsertCaCertificate(Box::new(subordinate.clone())), insert(&leaf)]).await.unwrap();
+        Self { ca, signer, below, subordinate, leaf }
+    }
+
+    async fn status(&self, world: &World, ca: &CertificationAuthority, serial: &str) -> Option<SerialStatus> {
+        world.reader().serial_status(ca.id, &hex::decode(serial).unwrap()).await.unwrap()
+    }
+
+    const fn good(&self) -> Option<SerialStatus> {
+        Some(SerialStatus { ca_certificate_id: Some(self.signer), revocation: None })
+    }
+
+    fn bad(&self, seconds: i64, reason: RevocationReason) -> Option<SerialStatus> {
+        Some(SerialStatus { ca_certificate_id: Some(self.signer), revocation: Some(revoked(seconds, reason)) })
+    }
+
+    fn revoke_below(&self, seconds: i64, reason: RevocationReason, held: bool) -> Change {
+        let entry = CrlEntry {
+            key_id: self.ca.key_id,
+            partition: 0,
+            serial: hex::decode(&self.subordinate.serial_number).unwrap(),
+            der: vec![9],
+            reason,
+            not_after: self.subordinate.not_after,
+            recorded_at: at(seconds),
+        };
+        let revocation = revoked(seconds, reason);
+        Change::RevokeCaCertificate { id: self.subordinate.id, revocation, held, entry }
+    }
+}
+
 pub async fn the_status_of_a_serial_number_follows_its_certificate(world: &mut World) {
-    let (ca, signer) = root(world).await;
-    let below = world.ca("below");
-    let mut subordinate = world.ca_certificate(&below, 1);
-    (subordinate.parent_ca_id, subordinate.parent_certificate_id) = (Some(ca.id), Some(signer));
-    subordinate.chain = vec![vec![1]];
-    let subordinate_id = subordinate.id;
-    let mut leaf = issued(world, &ca, signer);
-    leaf.not_after = at(100);
-    world.commit([Change::InsertCa(Box::new(below.clone()))]).await.unwrap();
-    world.commit([Change::InsertCaCertificate(Box::new(subordinate.clone())), insert(&leaf)]).await.unwrap();
-    let octets = |text: &str| hex::decode(text).unwrap();
-    let status = async |ca: &CertificationAuthority, serial: &str| {
-        world.reader().serial_status(ca.id, &octets(serial)).await.unwrap()
-    };
-    let good = Some(SerialStatus { ca_certificate_id: Some(signer), revocation: None });
-    let bad = |seconds, reason| {
-        Some(SerialStatus { ca_certificate_id: Some(signer), revocation: Some(revoked(seconds, reason)) })
-    };
-    assert_eq!(status(&ca, &leaf.serial_number).await, good);
-    assert_eq!(status(&ca, &subordinate.serial_number).await, good);
-    let itself = world.reader().ca_certificate(signer).await.unwrap().unwrap();
-    assert_eq!(status(&ca, &itself.serial_number).await, good, "a root has signed itself");
-    assert_eq!(status(&below, &leaf.serial_number).await, None, "another CA's number");
-    assert_eq!(status(&below, &subordinate.serial_number).await, None);
-    assert_eq!(status(&ca, "00").await, None);
-
+    let it = Tree::planted(world).await;
+    let (ca, below, leaf, subordinate) = (&it.ca, &it.below, &it.leaf.serial_number, &it.subordinate.serial_number);
+    let itself = world.reader().ca_certificate(it.signer).await.unwrap().unwrap().serial_number;
+    for (ca, serial, expected) in [
+        (ca, leaf.as_str(), it.good()),
+        (ca, subordinate, it.good()),
+        // A root has signed itself.
+        (ca, &itself, it.good()),
+        (below, leaf, None),
+        (below, subordinate, None),
+        (ca, "00", None),
+    ] {
+        assert_eq!(it.status(world, ca, serial).await, expected, "{} {serial}", ca.name);
+    }
     let revocation = revoked(4, RevocationReason::KeyCompromise);
-    world.commit([Change::RevokeCertificate { id: leaf.id, revocation, held: false, entry: None }]).await.unwrap();
-    assert_eq!(status(&ca, &leaf.serial_number).await, bad(4, RevocationReason::KeyCompromise));
-    world.commit([Change::DeleteCertificate(leaf.id)]).await.unwrap();
-    assert_eq!(
-        status(&ca, &leaf.serial_number).await,
-        bad(4, RevocationReason::KeyCompromise),
-        "deleted, not forgotten"
-    );
-
-    let listed = |reason, seconds| CrlEntry {
-        key_id: ca.key_id,
-        partition: 0,
-        serial: octets(&subordinate.serial_number),
-        der: vec![9],
-        reason,
-        not_after: subordinate.not_after,
-        recorded_at: at(seconds),
-    };
-    let revoke = |seconds, reason, held| Change::RevokeCaCertificate {
-        id: subordinate_id,
-        revocation: revoked(seconds, reason),
-        held,
-        entry: listed(reason, seconds),
-    };
-    let release = |id, seconds| Change::ReleaseCaCertificate { id, at: at(seconds), key_id: ca.key_id, partition: 0 };
-    assert_eq!(world.refused([release(subordinate_id, 5)]).await, Some(Conflict::NotHeld));
-    assert_eq!(world.refused([release(world.id(), 5)]).await, Some(Conflict::Missing));
-    let version = world.reader().config_version().await.unwrap();
-    world.commit([revoke(5, HOLD, false)]).await.unwrap();
-    assert!(world.reader().config_version().await.unwrap() > version, "issuance must know");
-    assert_eq!(status(&ca, &subordinate.serial_number).await, bad(5, HOLD));
-    assert_eq!(list(world, ca.key_id).await, (vec![9], 1));
-    world.commit([release(subordinate_id, 6)]).await.unwrap();
-    assert_eq!(status(&ca, &subordinate.serial_number).await, good);
-    assert_eq!(list(world, ca.key_id).await, (vec![], 0));
-    world.commit([revoke(7, RevocationReason::CaCompromise, false)]).await.unwrap();
-    assert_eq!(world.refused([revoke(8, HOLD, true)]).await, Some(Conflict::AlreadyRevoked));
-    let stored = world.reader().ca_certificate(subordinate_id).await.unwrap().unwrap();
-    assert_eq!(stored.revocation, Some(revoked(7, RevocationReason::CaCompromise)));
+    world.commit([Change::RevokeCertificate { id: it.leaf.id, revocation, held: false, entry: None }]).await.unwrap();
+    let bad = it.bad(4, RevocationReason::KeyCompromise);
+    assert_eq!(it.status(world, ca, leaf).await, bad);
+    world.commit([Change::DeleteCertificate(it.leaf.id)]).await.unwrap();
+    assert_eq!(it.status(world, ca, leaf).await, bad, "deleted, not forgotten");
+    world.commit([it.revoke_below(7, RevocationReason::CaCompromise, false)]).await.unwrap();
     // The CA may go; what it has signed is still asked about.
-    let serial = &itself.serial_number;
-    let found = world.reader().ca_certificate_by_serial(world.project.id, None, &serial.to_uppercase()).await.unwrap();
-    assert_eq!(found.map(|it| it.id), Some(signer));
-    let found = world.reader().ca_certificate_by_serial(world.project.id, Some(ca.id), serial).await.unwrap();
-    assert_eq!(found, None);
-    let parent = Some(ca.id);
-    let found = world.reader().ca_certificate_by_serial(world.project.id, parent, &subordinate.serial_number).await;
-    assert_eq!(found.unwrap().map(|it| it.id), Some(subordinate_id));
     world.commit([Change::DeleteCa(below.id)]).await.unwrap();
     world.commit([Change::DeleteCa(ca.id)]).await.unwrap();
-    assert_eq!(status(&ca, &leaf.serial_number).await, bad(4, RevocationReason::KeyCompromise));
-    assert_eq!(status(&ca, &subordinate.serial_number).await, bad(7, RevocationReason::CaCompromise));
+    assert_eq!(it.status(world, ca, leaf).await, bad);
+    assert_eq!(it.status(world, ca, subordinate).await, it.bad(7, RevocationReason::CaCompromise));
+}
+
+pub async fn a_ca_certificate_is_revoked_held_and_released(world: &mut World) {
+    let it = Tree::planted(world).await;
+    let serial = &it.subordinate.serial_number;
+    let id = it.subordinate.id;
+    let release =
+        |id, seconds| Change::ReleaseCaCertificate { id, at: at(seconds), key_id: it.ca.key_id, partition: 0 };
+    assert_eq!(world.refused([release(id, 5)]).await, Some(Conflict::NotHeld));
+    assert_eq!(world.refused([release(world.id(), 5)]).await, Some(Conflict::Missing));
+    let version = world.reader().config_version().await.unwrap();
+    world.commit([it.revoke_below(5, HOLD, false)]).await.unwrap();
+    assert!(world.reader().config_version().await.unwrap() > version, "issuance must know");
+    assert_eq!(it.status(world, &it.ca, serial).await, it.bad(5, HOLD));
+    assert_eq!(list(world, it.ca.key_id).await, (vec![9], 1));
+    world.commit([release(id, 6)]).await.unwrap();
+    assert_eq!(it.status(world, &it.ca, serial).await, it.good());
+    assert_eq!(list(world, it.ca.key_id).await, (vec![], 0));
+    world.commit([it.revoke_below(7, RevocationReason::CaCompromise, false)]).await.unwrap();
+    assert_eq!(world.refused([it.revoke_below(8, HOLD, true)]).await, Some(Conflict::AlreadyRevoked));
+    let stored = world.reader().ca_certificate(id).await.unwrap().unwrap();
+    assert_eq!(stored.revocation, Some(revoked(7, RevocationReason::CaCompromise)));
+}
+
+pub async fn ca_certificates_are_found_by_their_serial_numbers(world: &mut World) {
+    let it = Tree::planted(world).await;
+    let itself = world.reader().ca_certificate(it.signer).await.unwrap().unwrap().serial_number;
+    let (reader, parent) = (world.reader(), Some(it.ca.id));
+    for (parent, serial, expected) in [
+        (None, itself.to_uppercase().as_str(), Some(it.signer)),
+        (parent, &itself, None),
+        (parent, &it.subordinate.serial_number, Some(it.subordinate.id)),
+        (None, &it.subordinate.serial_number, None),
+        (parent, "no hex", None),
+    ] {
+        let found = reader.ca_certificate_by_serial(world.project.id, parent, serial).await.unwrap();
+        assert_eq!(found.map(|it| it.id), expected, "{serial}");
+    }
+    let other = world.other_project("other");
+    assert_eq!(reader.ca_certificate_by_serial(other.id, None, &itself).await, Ok(None));
 }
 
 /// A certificate signed for a CA here stands in both places.
