@@ -2,19 +2,19 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
 use chancery_authority::Authority;
-use chancery_authority::hierarchy::{CaCertificateRequest, IntermediateRequest};
+use chancery_authority::hierarchy::{CaCertificateRequest, CaRenewal, CaRenewalKey, IntermediateRequest};
 use chancery_model::authority::CaCertificate;
 use chancery_model::permission::Permission;
 use chancery_model::{CaCertificateId, CaId, Timestamp};
 use chancery_pkix::pem;
 use chancery_wire as wire;
 use chancery_wire::authority::{
-    CaCsrAnswer, GenerateCaCertificate, ImportCaCertificate, ImportCaCertificateAnswer, SignIntermediate,
+    CaCsrAnswer, GenerateCaCertificate, ImportCaCertificate, ImportCaCertificateAnswer, RenewCa, SignIntermediate,
     SignIntermediateAnswer,
 };
-use http::{Method, header};
+use chancery_wire::revocation::{ReleaseAnswer, RevokeAnswer, RevokeCertificate};
+use chancery_wire::words::CaRenewalType;
 
 use crate::authority::find;
 use crate::error::ApiError;
@@ -48,12 +48,20 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
             .takes::<SignIntermediate>()
             .answers::<SignIntermediateAnswer>(),
         Endpoint::post(path("import-certificate"), CaEdit, import)
-            .named("importCaCertificate", "Install a certificate that was made elsewhere")
+            .named("importCaCertificate", "Install a certificate that a parent elsewhere made, the first or the next")
             .takes::<ImportCaCertificate>()
             .answers::<ImportCaCertificateAnswer>(),
-        Endpoint::public(Method::GET, path("certificates/{caCertId}/der"), der)
-            .named("downloadCaCertificate", "A CA certificate in DER (RFC 5280 §4.2.2.1)")
-            .answers_with("application/pkix-cert"),
+        Endpoint::post(path("renew"), CaEdit, renew)
+            .named("renewCa", "Give a CA its next certificate, over the same key or a new one")
+            .takes::<RenewCa>()
+            .answers::<wire::authority::CaCertificate>(),
+        Endpoint::post(path("certificates/{caCertId}/revoke"), CaEdit, revoke)
+            .named("revokeCaCertificate", "Revoke a CA certificate that a CA of this server signed, or put it on hold")
+            .takes::<RevokeCertificate>()
+            .answers::<RevokeAnswer>(),
+        Endpoint::post(path("certificates/{caCertId}/release"), CaEdit, release)
+            .named("releaseCaCertificate", "Take a CA certificate off hold")
+            .answers::<ReleaseAnswer>(),
     ]
 }
 
@@ -137,14 +145,50 @@ async fn import(
     Ok(Json(ImportCaCertificateAnswer { message, ca_id: id.as_uuid() }))
 }
 
-async fn der(
+async fn renew(
     State(authority): State<Authority>,
+    Caller(call): Caller,
+    Id(id): Id<CaId>,
+    Body(body): Body<RenewCa>,
+) -> Answer<wire::authority::CaCertificate> {
+    let mut issues = Issues::default();
+    let not_after = issues.date("notAfter", body.not_after.as_deref().filter(|it| !it.is_empty()));
+    let algorithm = body.key_algorithm.and_then(|it| issues.word("keyAlgorithm", it.as_str()));
+    let kind = body.kind.unwrap_or(CaRenewalType::Existing);
+    if kind == CaRenewalType::Existing && body.key_algorithm.is_some() {
+        issues.add("keyAlgorithm", "the existing key has its algorithm; leave it out, or renew with type new-key");
+    }
+    issues.finish()?;
+    let key = match kind {
+        CaRenewalType::Existing => CaRenewalKey::Existing,
+        CaRenewalType::NewKey => CaRenewalKey::New(algorithm),
+    };
+    Ok(Json(shown(&authority.renew_ca(&call, id, CaRenewal { key, not_after }).await?)))
+}
+
+async fn revoke(
+    State(authority): State<Authority>,
+    Caller(call): Caller,
     Ids(ca, id): Ids<CaId, CaCertificateId>,
-) -> Result<Response, ApiError> {
-    let found = authority.reader().ca_certificate(id).await?.filter(|it| it.ca_id == ca);
-    let found = found.ok_or_else(|| ApiError::not_found("CA certificate", id))?;
-    let headers = [(header::CONTENT_TYPE, "application/pkix-cert"), (header::CACHE_CONTROL, "public, max-age=3600")];
-    Ok((headers, found.der).into_response())
+    Body(body): Body<RevokeCertificate>,
+) -> Answer<RevokeAnswer> {
+    let reason = crate::revocation::reason(body.revocation_reason)?;
+    let revoked = authority.revoke_ca_certificate(&call, ca, id, reason).await?;
+    Ok(Json(RevokeAnswer {
+        message: "Successfully revoked CA certificate".to_owned(),
+        serial_number: revoked.serial_number,
+        revoked_at: revoked.revocation.map(|it| it.at.to_string()).unwrap_or_default(),
+    }))
+}
+
+async fn release(
+    State(authority): State<Authority>,
+    Caller(call): Caller,
+    Ids(ca, id): Ids<CaId, CaCertificateId>,
+) -> Answer<ReleaseAnswer> {
+    let released = authority.release_ca_certificate(&call, ca, id).await?;
+    let message = "Successfully released CA certificate from hold".to_owned();
+    Ok(Json(ReleaseAnswer { message, serial_number: released.serial_number }))
 }
 
 /// Not before, not after, and the path length with -1 for no limit.
@@ -182,5 +226,7 @@ fn shown(certificate: &CaCertificate) -> wire::authority::CaCertificate {
         not_after: certificate.not_after.to_string(),
         max_path_length: Some(certificate.path_length.map_or(-1, i64::from)),
         parent_ca_id: certificate.parent_ca_id.map(|id| id.as_uuid()),
+        revoked_at: certificate.revocation.map(|it| it.at.to_string()),
+        revocation_reason: certificate.revocation.map(|it| it.reason.code()),
     }
 }

@@ -1,4 +1,6 @@
-//! `chancery ca`: look at and create internal certification authorities.
+//! `chancery ca`: look at, create, renew and import internal certification authorities.
+
+mod lifecycle;
 
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
@@ -14,7 +16,11 @@ Examples:
   chancery ca create --as-admin --name root --common-name 'Acme Root' --key-algorithm EC_secp384r1 --years 10
   chancery ca create --as-admin --name issuing --common-name 'Acme Issuing 1' --parent root --years 5
   chancery ca show issuing
-  chancery ca show root --pem > root.pem";
+  chancery ca show root --pem > root.pem
+  chancery ca renew --as-admin issuing --new-key
+  chancery ca auto-renewal --as-admin issuing --enable --days 60
+  chancery ca crl issuing > issuing.crl
+  chancery ca import --as-admin --name legacy --certificate ca.pem --key ca.key --last-crl crl.pem";
 
 const ROOT_YEARS: u16 = 10;
 const INTERMEDIATE_YEARS: u16 = 5;
@@ -36,6 +42,14 @@ enum CaCommand {
     Show(ShowArguments),
     /// Create a root CA, or with --parent an intermediate one, and its certificate
     Create(NewCa),
+    /// Give a CA its next certificate, over the same key or with --new-key
+    Renew(lifecycle::RenewArguments),
+    /// Show or change whether the server renews a CA by itself
+    AutoRenewal(lifecycle::AutoRenewalArguments),
+    /// Print the complete revocation list of a CA
+    Crl(lifecycle::CrlArguments),
+    /// Take over a CA that was run elsewhere, with its key
+    Import(Box<lifecycle::ImportArguments>),
 }
 
 #[derive(Debug, Args)]
@@ -81,6 +95,10 @@ pub(crate) async fn run(arguments: CaArguments) -> Result<(), CliError> {
         CaCommand::List => list(&client, output).await,
         CaCommand::Show(show) if show.pem => print_chain(&client, &show.name).await,
         CaCommand::Show(show) => show_ca(&lookup::ca(&client, &show.name).await?, output),
+        CaCommand::Renew(arguments) => lifecycle::renew(&client, arguments, output).await,
+        CaCommand::AutoRenewal(arguments) => lifecycle::auto_renewal(&client, arguments, output).await,
+        CaCommand::Crl(arguments) => lifecycle::crl(&client, arguments, output).await,
+        CaCommand::Import(arguments) => lifecycle::import(&client, *arguments, output).await,
         CaCommand::Create(new) => {
             let ca = create(&client, &new).await?;
             if output.is_json() {

@@ -1,14 +1,15 @@
 //! CA certificates: built, linted, then signed by the parent or by the CA's own key.
 
 use chancery_keys::{PrivateKey, Signer};
-use chancery_model::authority::{InternalCaConfiguration, NameConstraintRules};
-use chancery_model::{Randomness, Timestamp};
+use chancery_model::authority::{CaCertificate, CertificationAuthority, InternalCaConfiguration, NameConstraintRules};
+use chancery_model::{CaCertificateId, Randomness, Timestamp};
 use chancery_pkix::{
-    Attribute, AttributeType, BasicConstraints, DistinguishedName, Extensions, GeneralSubtree, KeyUsage,
-    NameConstraints, PublicKey, SerialNumber, SignatureAlgorithm, TbsCertificate, Validity,
+    Attribute, AttributeType, BasicConstraints, DistinguishedName, ExtendedKeyUsage, Extensions, GeneralSubtree,
+    KeyUsage, NameConstraints, PublicKey, SerialNumber, SignatureAlgorithm, TbsCertificate, Validity,
 };
 
 use super::issuer::Issuer;
+use crate::Authority;
 use crate::error::Error;
 use crate::issuance::{lint, signed};
 
@@ -20,11 +21,15 @@ pub(super) const KEY_USAGES: [KeyUsage; 2] = [KeyUsage::KeyCertSign, KeyUsage::C
 
 /// What a CA certificate will say.
 pub(super) struct CaCertificateContents<'a> {
-    pub subject: &'a DistinguishedName,
+    /// Encoded: a renewal repeats it byte for byte, however it was encoded first.
+    pub subject_der: &'a [u8],
+    /// Kept over the life of a key: certificates below name it (RFC 5280 §4.2.1.1).
+    pub subject_key_id: &'a [u8],
     pub public_key: &'a PublicKey,
     pub validity: Validity,
     pub path_length: Option<u8>,
     pub name_constraints: Option<NameConstraints>,
+    pub extended_key_usages: Vec<ExtendedKeyUsage>,
 }
 
 /// Who signs it.
@@ -35,6 +40,15 @@ pub(super) enum Certifier<'a> {
         key: &'a PrivateKey,
         algorithm: SignatureAlgorithm,
     },
+}
+
+impl<'a> Certifier<'a> {
+    const fn parent(&self) -> Option<&'a Issuer> {
+        match self {
+            Self::Parent(issuer) => Some(issuer),
+            Self::Own { .. } => None,
+        }
+    }
 }
 
 /// A signed CA certificate, not recorded yet.
@@ -52,45 +66,74 @@ pub(super) fn certify(
     let mut entropy = [0u8; 16];
     random.fill(&mut entropy);
     let serial = SerialNumber::from_random(entropy);
-    let parent = match by {
-        Certifier::Parent(issuer) => Some(*issuer),
-        Certifier::Own { .. } => None,
-    };
+    let parent = by.parent();
     let algorithm = match by {
         Certifier::Parent(issuer) => issuer.signature_algorithm(),
         Certifier::Own { algorithm, .. } => *algorithm,
     };
-    let subject_der = contents.subject.to_der();
+    let pointers = parent.map(|it| it.ca_pointers(repository_url)).unwrap_or_default();
     let extensions = Extensions {
         basic_constraints: Some(BasicConstraints { is_ca: true, path_length: contents.path_length }),
         key_usages: KEY_USAGES.into_iter().collect(),
-        extended_key_usages: Vec::new(),
-        subject_alt_names: Vec::new(),
-        subject_key_id: contents.public_key.key_id().to_vec(),
+        extended_key_usages: contents.extended_key_usages.clone(),
+        subject_key_id: contents.subject_key_id.to_vec(),
         authority_key_id: parent.map(|it| it.key_id().to_vec()),
         name_constraints: contents.name_constraints.clone(),
         ca_issuers: parent.and_then(|it| it.ca_issuers_url(repository_url)).into_iter().collect(),
-        ocsp: Vec::new(),
-        crl_distribution_points: Vec::new(),
-        no_rev_avail: false,
+        ocsp: pointers.ocsp,
+        crl_distribution_points: pointers.crl,
+        freshest_crl: pointers.freshest_crl,
+        ..Extensions::default()
     };
     let tbs_der = TbsCertificate {
         serial: &serial,
         signature_algorithm: algorithm,
-        issuer_der: parent.map_or(subject_der.as_slice(), Issuer::subject_der),
+        issuer_der: parent.map_or(contents.subject_der, Issuer::subject_der),
         validity: contents.validity,
-        subject_der: &subject_der,
+        subject_der: contents.subject_der,
         public_key: contents.public_key,
         extensions: &extensions,
     }
     .to_der()
     .map_err(Error::internal)?;
-    lint(&tbs_der, &subject_der, parent)?;
+    lint(&tbs_der, contents.subject_der, parent)?;
     let signer: &dyn Signer = match by {
         Certifier::Parent(issuer) => issuer.signer(),
         Certifier::Own { key, .. } => *key,
     };
     Ok(CertifiedCa { der: signed(&tbs_der, algorithm, signer)?, serial_number: serial.to_hex() })
+}
+
+impl Authority {
+    /// Signs a certificate for a CA of this server, over the key that `ca` names; not recorded yet.
+    pub(super) fn certified(
+        &self,
+        ca: &CertificationAuthority,
+        contents: &CaCertificateContents<'_>,
+        by: &Certifier<'_>,
+        version: i64,
+    ) -> Result<CaCertificate, Error> {
+        let now = self.now();
+        let certified = certify(contents, by, self.random(), self.repository_url())?;
+        let parent = by.parent();
+        Ok(CaCertificate {
+            id: CaCertificateId::generate(now, self.random()),
+            ca_id: ca.id,
+            project_id: ca.project_id,
+            key_id: ca.key_id,
+            version,
+            serial_number: certified.serial_number,
+            der: certified.der,
+            chain: parent.map(Issuer::chain_to_root).unwrap_or_default(),
+            parent_ca_id: parent.map(Issuer::ca_id),
+            parent_certificate_id: parent.map(Issuer::certificate_id),
+            path_length: contents.path_length,
+            not_before: Timestamp::from_seconds(contents.validity.not_before),
+            not_after: Timestamp::from_seconds(contents.validity.not_after),
+            revocation: None,
+            created_at: now,
+        })
+    }
 }
 
 /// The subject of a CA as configured, in certificate order.

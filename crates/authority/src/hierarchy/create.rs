@@ -6,11 +6,13 @@ use chancery_model::authority::{
     CaCertificate, CaLevel, CaStatus, CertificationAuthority, InternalCaConfiguration, SealedKey,
 };
 use chancery_model::permission::Permission;
-use chancery_model::{CaCertificateId, CaId, KeyId, TemplateId, Timestamp};
-use chancery_pkix::{BasicConstraints, CertificationRequestInfo, SignatureAlgorithm};
+use chancery_model::{CaId, KeyId, ProjectId, TemplateId, Timestamp};
+use chancery_pkix::{BasicConstraints, CertificationRequestInfo, KeyAlgorithm, SignatureAlgorithm};
 use chancery_store::{Change, Write};
 
 use super::certify::{self, CaCertificateContents, Certifier};
+use super::renew;
+use super::settings::{self, StatusPatch};
 use crate::Authority;
 use crate::call::Call;
 use crate::enrollment::Field;
@@ -33,6 +35,7 @@ pub struct CaPatch {
     pub name: Option<String>,
     pub status: Option<CaStatus>,
     pub direct_issuance_template: Field<TemplateId>,
+    pub status_settings: StatusPatch,
 }
 
 impl Authority {
@@ -44,11 +47,8 @@ impl Authority {
         self.check_direct_template(call, new.direct_issuance_template).await?;
         let now = self.now();
         let project_id = call.project_id();
-        let generated = self.keys().generate(new.configuration.key_algorithm).await;
-        let key = generated.map_err(|error| Error::Unavailable(error.to_string()))?;
-        self.ensure_project_key(project_id).await?;
-        let key_id = KeyId::generate(now, self.random());
-        let sealed = self.sealer().seal(&key_place(project_id, key_id), &key.to_pkcs8_der(), self.random());
+        let key = self.generated_ca_key(new.configuration.key_algorithm).await?;
+        let sealed = self.sealed_ca_key(project_id, &key).await?;
         let mut ca = CertificationAuthority {
             id: CaId::generate(now, self.random()),
             project_id,
@@ -57,7 +57,7 @@ impl Authority {
             configuration: new.configuration,
             direct_issuance_template: new.direct_issuance_template,
             active_certificate: None,
-            key_id,
+            key_id: sealed.id,
             last_renewal: None,
             created_at: now,
             updated_at: now,
@@ -67,23 +67,37 @@ impl Authority {
             ca.active_certificate = Some(certificate.id);
             ca.status = if new.status == CaStatus::Disabled { CaStatus::Disabled } else { CaStatus::Active };
         }
-        let sealed = SealedKey {
-            id: key_id,
-            project_id,
-            algorithm: ca.configuration.key_algorithm,
-            sealed: sealed.map_err(Error::internal)?,
-            created_at: now,
-        };
         let details = serde_json::json!({ "name": ca.name, "status": ca.status, "configuration": ca.configuration });
         let mut write = Write::default()
             .with(Change::InsertKey(sealed))
             .with(Change::InsertCa(Box::new(ca.clone())))
             .audited(call.audit(now, AuditEvent::CaCreated, Some(("ca", ca.id.as_uuid())), details));
         if let Some(certificate) = certificate {
+            write.changes.extend(self.coming_into_force(&ca, &certificate));
             write = write.with(Change::InsertCaCertificate(Box::new(certificate)));
         }
         self.commit(write).await?;
+        self.wake_jobs();
         Ok(ca)
+    }
+
+    pub(super) async fn generated_ca_key(&self, algorithm: KeyAlgorithm) -> Result<PrivateKey, Error> {
+        self.keys().generate(algorithm).await.map_err(|error| Error::Unavailable(error.to_string()))
+    }
+
+    /// A CA key under a fresh id, ready to be stored.
+    pub(super) async fn sealed_ca_key(&self, project_id: ProjectId, key: &PrivateKey) -> Result<SealedKey, Error> {
+        self.ensure_project_key(project_id).await?;
+        let created_at = self.now();
+        let id = KeyId::generate(created_at, self.random());
+        let sealed = self.sealer().seal(&key_place(project_id, id), &key.to_pkcs8_der(), self.random());
+        Ok(SealedKey {
+            id,
+            project_id,
+            algorithm: key.algorithm(),
+            sealed: sealed.map_err(Error::internal)?,
+            created_at,
+        })
     }
 
     fn root_certificate(
@@ -96,51 +110,35 @@ impl Authority {
         let (CaLevel::Root, Some(not_after)) = (configuration.level, configuration.not_after) else { return Ok(None) };
         let validity = certify::validity(configuration.not_before, not_after, None, now)?;
         let wanted = configuration.path_length_max.unwrap_or(-1);
-        self.self_signed_root(ca, key, validity, wanted, now).map(Some)
+        self.self_signed_root(ca, key, validity, wanted).map(Some)
     }
 
-    /// A root's certificate over its own key.
+    /// A root's first certificate over its own key.
     pub(super) fn self_signed_root(
         &self,
         ca: &CertificationAuthority,
         key: &PrivateKey,
         validity: chancery_pkix::Validity,
         path_length_max: i64,
-        now: Timestamp,
     ) -> Result<CaCertificate, Error> {
         let contents = CaCertificateContents {
-            subject: &certify::subject(&ca.configuration)?,
+            subject_der: &certify::subject(&ca.configuration)?.to_der(),
+            subject_key_id: &key.public_key().key_id(),
             public_key: key.public_key(),
             validity,
             path_length: certify::path_length(path_length_max, None)?,
             name_constraints: certify::name_constraints(ca.configuration.name_constraints.as_ref())?,
+            extended_key_usages: Vec::new(),
         };
         let by = Certifier::Own { key, algorithm: own_signature(&ca.configuration) };
-        let certified = certify::certify(&contents, &by, self.random(), self.repository_url())?;
-        Ok(CaCertificate {
-            id: CaCertificateId::generate(now, self.random()),
-            ca_id: ca.id,
-            project_id: ca.project_id,
-            key_id: ca.key_id,
-            version: 1,
-            serial_number: certified.serial_number,
-            der: certified.der,
-            chain: Vec::new(),
-            parent_ca_id: None,
-            parent_certificate_id: None,
-            path_length: contents.path_length,
-            not_before: Timestamp::from_seconds(validity.not_before),
-            not_after: Timestamp::from_seconds(validity.not_after),
-            revocation: None,
-            created_at: now,
-        })
+        self.certified(ca, &contents, &by, 1)
     }
 
     /// Changes a CA's name, state or direct-issuance template.
     pub async fn update_ca(&self, call: &Call, id: CaId, patch: CaPatch) -> Result<CertificationAuthority, Error> {
         call.requester.require(Permission::CaEdit)?;
         let mut ca = self.ca_of(call, id).await?;
-        let before = serde_json::json!({ "name": ca.name, "status": ca.status, "directIssuancePolicyId": ca.direct_issuance_template });
+        let before = shown(&ca);
         if let Some(name) = patch.name {
             check_name(&name)?;
             ca.name = name;
@@ -167,11 +165,14 @@ impl Authority {
                 ca.direct_issuance_template = Some(template);
             }
         }
+        let publication = self.changed_status(&mut ca, &patch.status_settings).await?;
         ca.updated_at = self.now();
-        let after = serde_json::json!({ "name": ca.name, "status": ca.status, "directIssuancePolicyId": ca.direct_issuance_template });
-        let details = serde_json::json!({ "before": before, "after": after });
+        let details = serde_json::json!({ "before": before, "after": shown(&ca) });
         let audit = call.audit(ca.updated_at, AuditEvent::CaUpdated, Some(("ca", id.as_uuid())), details);
-        self.commit(Write::default().with(Change::UpdateCa(Box::new(ca.clone()))).audited(audit)).await?;
+        let mut write = Write::default().with(Change::UpdateCa(Box::new(ca.clone()))).audited(audit);
+        write.changes.extend(publication);
+        self.commit(write).await?;
+        self.wake_jobs();
         Ok(ca)
     }
 
@@ -181,7 +182,8 @@ impl Authority {
         let ca = self.ca_of(call, id).await?;
         let details = serde_json::json!({ "name": ca.name });
         let audit = call.audit(self.now(), AuditEvent::CaDeleted, Some(("ca", id.as_uuid())), details);
-        self.commit(Write::default().with(Change::DeleteCa(id)).audited(audit)).await?;
+        let write = Write::default().with(Change::DeleteCa(id)).with(Change::DropJob(renew::job_key(id)));
+        self.commit(write.audited(audit)).await?;
         Ok(ca)
     }
 
@@ -194,9 +196,8 @@ impl Authority {
         }
         let key = self.open_key(ca.project_id, ca.key_id).await?;
         let algorithm = own_signature(&ca.configuration);
-        let subject = certify::subject(&ca.configuration)?;
         let unsigned = CertificationRequestInfo {
-            subject_der: &subject.to_der(),
+            subject_der: &self.subject_of(&ca).await?,
             public_key: key.public_key(),
             subject_alt_names: &[],
             key_usages: certify::KEY_USAGES.into_iter().collect(),
@@ -215,6 +216,14 @@ impl Authority {
         ca.ok_or_else(|| Error::not_found("Certificate authority", id))
     }
 
+    /// The subject of the certificate in force as it is encoded there; before there is one, as configured.
+    pub(super) async fn subject_of(&self, ca: &CertificationAuthority) -> Result<Vec<u8>, Error> {
+        if ca.active_certificate.is_none() {
+            return Ok(certify::subject(&ca.configuration)?.to_der());
+        }
+        Ok(self.current_certificate(ca).await?.parsed.subject_der().to_vec())
+    }
+
     async fn check_direct_template(&self, call: &Call, template: Option<TemplateId>) -> Result<(), Error> {
         match template {
             None => Ok(()),
@@ -228,7 +237,17 @@ pub(super) fn own_signature(configuration: &InternalCaConfiguration) -> Signatur
     configuration.signature_algorithm.unwrap_or_else(|| configuration.key_algorithm.default_signature())
 }
 
-fn check_name(name: &str) -> Result<(), Error> {
+/// What the audit log keeps of a change.
+fn shown(ca: &CertificationAuthority) -> serde_json::Value {
+    serde_json::json!({
+        "name": ca.name,
+        "status": ca.status,
+        "directIssuancePolicyId": ca.direct_issuance_template,
+        "revocationStatus": ca.configuration.status,
+    })
+}
+
+pub(super) fn check_name(name: &str) -> Result<(), Error> {
     let slug = !name.is_empty()
         && name.len() <= 64
         && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
@@ -245,6 +264,7 @@ fn check_configuration(configuration: &InternalCaConfiguration) -> Result<(), Er
     certify::subject(configuration)?;
     certify::name_constraints(configuration.name_constraints.as_ref())?;
     certify::path_length(configuration.path_length_max.unwrap_or(-1), None)?;
+    settings::check_status(&configuration.status)?;
     if let Some(algorithm) = configuration.signature_algorithm
         && !algorithm.fits(configuration.key_algorithm)
     {

@@ -4,12 +4,13 @@ use chancery_keys::PrivateKey;
 use chancery_model::audit::AuditEvent;
 use chancery_model::authority::{CaCertificate, CaLevel, CertificationAuthority};
 use chancery_model::permission::Permission;
-use chancery_model::{CaCertificateId, CaId, Timestamp};
+use chancery_model::{CaCertificateId, CaId, Timestamp, Warning};
 use chancery_pkix::{Certificate, KeyUsage};
 use chancery_store::{Change, Write};
 
 use super::certify::{self, CaCertificateContents, Certifier};
 use super::issuer::Issuer;
+use super::renew;
 use crate::Authority;
 use crate::call::Call;
 use crate::error::Error;
@@ -40,14 +41,15 @@ impl Authority {
         let ca = self.ca_of(call, id).await?;
         refuse_second(&ca)?;
         let key = self.open_key(ca.project_id, ca.key_id).await?;
-        let certificate = match (request.parent_ca_id, ca.configuration.level) {
+        let chosen = ca.configuration.signing.and_then(|it| it.parent_ca_id);
+        let certificate = match (request.parent_ca_id.or(chosen), ca.configuration.level) {
             (Some(parent), CaLevel::Intermediate) if parent != id => {
                 let parent = self.issuer(ca.project_id, parent).await?;
                 self.certified_by_parent(&ca, &key, &parent, &request)?
             }
             (None, CaLevel::Root) => {
                 let validity = certify::validity(request.not_before, request.not_after, None, self.now())?;
-                self.self_signed_root(&ca, &key, validity, request.path_length_max, self.now())?
+                self.self_signed_root(&ca, &key, validity, request.path_length_max)?
             }
             (Some(_), _) => {
                 return Err(Error::malformed(
@@ -60,7 +62,7 @@ impl Authority {
                 return Err(Error::malformed(
                     "ca.parent",
                     "parentCaId",
-                    "an intermediate CA needs the id of the CA that signs it",
+                    "an intermediate CA needs the id of the CA that signs it; for a CA elsewhere, read csr and use import-certificate",
                 ));
             }
         };
@@ -74,40 +76,26 @@ impl Authority {
         parent: &Issuer,
         request: &CaCertificateRequest,
     ) -> Result<CaCertificate, Error> {
-        let now = self.now();
         let wanted = match request.path_length_max {
             -1 => ca.configuration.path_length_max.unwrap_or(-1),
             length => length,
         };
+        let subject = certify::subject(&ca.configuration)?;
+        super::subordinate::check_subject_constraints(parent, &subject)?;
         let contents = CaCertificateContents {
-            subject: &certify::subject(&ca.configuration)?,
+            subject_der: &subject.to_der(),
+            subject_key_id: &key.public_key().key_id(),
             public_key: key.public_key(),
-            validity: certify::validity(request.not_before, request.not_after, Some(parent), now)?,
+            validity: certify::validity(request.not_before, request.not_after, Some(parent), self.now())?,
             path_length: certify::path_length(wanted, Some(parent))?,
             name_constraints: certify::name_constraints(ca.configuration.name_constraints.as_ref())?,
+            extended_key_usages: Vec::new(),
         };
-        super::subordinate::check_subject_constraints(parent, contents.subject)?;
-        let certified = certify::certify(&contents, &Certifier::Parent(parent), self.random(), self.repository_url())?;
-        Ok(CaCertificate {
-            id: CaCertificateId::generate(now, self.random()),
-            ca_id: ca.id,
-            project_id: ca.project_id,
-            key_id: ca.key_id,
-            version: 1,
-            serial_number: certified.serial_number,
-            der: certified.der,
-            chain: parent.chain_to_root(),
-            parent_ca_id: Some(parent.ca_id()),
-            parent_certificate_id: Some(parent.certificate_id()),
-            path_length: contents.path_length,
-            not_before: Timestamp::from_seconds(contents.validity.not_before),
-            not_after: Timestamp::from_seconds(contents.validity.not_after),
-            revocation: None,
-            created_at: now,
-        })
+        self.certified(ca, &contents, &Certifier::Parent(parent), 1)
     }
 
-    /// Installs a certificate that a parent elsewhere signed over this CA's CSR.
+    /// Installs a certificate that a parent elsewhere signed over this CA's CSR: the first one, or one that replaces it
+    /// over the same key, because the parent elsewhere renewed it.
     pub async fn import_ca_certificate(
         &self,
         call: &Call,
@@ -117,25 +105,48 @@ impl Authority {
     ) -> Result<CaCertificate, Error> {
         call.requester.require(Permission::CaEdit)?;
         let ca = self.ca_of(call, id).await?;
-        refuse_second(&ca)?;
-        let own = Certificate::from_pem(certificate)
-            .map_err(|error| Error::malformed("certificate.pem", "certificate", error.to_string()))?;
-        let chain = if chain.trim().is_empty() {
-            Vec::new()
-        } else {
-            Certificate::from_pem_bundle(chain)
-                .map_err(|error| Error::malformed("certificate.pem", "certificateChain", error.to_string()))?
+        let current = match ca.active_certificate {
+            None => None,
+            Some(_) => Some(self.current_certificate(&ca).await?),
         };
+        if current.as_ref().is_some_and(|it| renew::signed_here(&ca, &it.certificate)) {
+            refuse_second(&ca)?;
+        }
+        let own = read_one(certificate)?;
+        if current.as_ref().is_some_and(|it| it.parsed.der() == own.der()) {
+            refuse_second(&ca)?;
+        }
+        let chain = read_chain(chain)?;
         let key = self.open_key(ca.project_id, ca.key_id).await?;
-        check_import(&ca, &key, &own, &chain, self.now())?;
-        let validity = own.validity();
+        check_import(&own, &key, &self.subject_of(&ca).await?)?;
+        if current.as_ref().is_some_and(|it| it.parsed.extensions().subject_key_id != own.extensions().subject_key_id) {
+            let text = "its subject key identifier is not the one that certificates below name; have it signed with the identifier of the certificate in force";
+            return Err(Error::malformed("certificate.key_id", "certificate", text));
+        }
+        let shown = check_line(&own, &chain, self.now())?;
+        if let Some(warning) = shown.first() {
+            // An unverifiable signature at the top of a chain is for the import of a whole CA, where its key is shown.
+            return Err(Error::malformed("certificate.signature", "certificateChain", warning.message.clone()));
+        }
+        let imported = self.as_imported(&ca, &own, &chain, current.map_or(1, |it| it.certificate.version + 1));
+        self.activate(call, &ca, imported, AuditEvent::CaCertificateImported).await
+    }
+
+    pub(super) fn as_imported(
+        &self,
+        ca: &CertificationAuthority,
+        own: &Certificate,
+        chain: &[Certificate],
+        version: i64,
+    ) -> CaCertificate {
         let now = self.now();
-        let imported = CaCertificate {
+        let validity = own.validity();
+        CaCertificate {
             id: CaCertificateId::generate(now, self.random()),
             ca_id: ca.id,
             project_id: ca.project_id,
             key_id: ca.key_id,
-            version: 1,
+            version,
             serial_number: own.serial().to_hex(),
             der: own.der().to_vec(),
             chain: chain.iter().map(|it| it.der().to_vec()).collect(),
@@ -146,8 +157,7 @@ impl Authority {
             not_after: Timestamp::from_seconds(validity.not_after),
             revocation: None,
             created_at: now,
-        };
-        self.activate(call, &ca, imported, AuditEvent::CaCertificateImported).await
+        }
     }
 
     async fn activate(
@@ -164,12 +174,15 @@ impl Authority {
             "parentCaId": certificate.parent_ca_id,
             "notAfter": certificate.not_after.to_string(),
         });
-        let write = Write::default()
+        let expected_active = ca.active_certificate;
+        let mut write = Write::default()
             // In this order: only a certificate that is there can be activated.
             .with(Change::InsertCaCertificate(Box::new(certificate.clone())))
-            .with(Change::ActivateCa { ca: ca.id, certificate: certificate.id, expected_active: None, at: now })
+            .with(Change::ActivateCa { ca: ca.id, certificate: certificate.id, expected_active, at: now })
             .audited(call.audit(now, event, Some(("ca", ca.id.as_uuid())), details));
+        write.changes.extend(self.coming_into_force(ca, &certificate));
         self.commit(write).await?;
+        self.wake_jobs();
         Ok(certificate)
     }
 }
@@ -185,44 +198,54 @@ fn refuse_second(ca: &CertificationAuthority) -> Result<(), Error> {
     ))
 }
 
-/// The chain must hold before the CA is activated: right key, right name, a CA, in time, each link signed by the next.
-fn check_import(
-    ca: &CertificationAuthority,
-    key: &PrivateKey,
-    own: &Certificate,
-    chain: &[Certificate],
-    now: Timestamp,
-) -> Result<(), Error> {
-    let refuse = |code, field: &str, text: String| Err(Error::malformed(code, field.to_owned(), text));
+pub(super) fn read_one(pem: &str) -> Result<Certificate, Error> {
+    Certificate::from_pem(pem).map_err(|error| Error::malformed("certificate.pem", "certificate", error.to_string()))
+}
+
+/// The issuers above, nearest first; none for empty text.
+pub(super) fn read_chain(pem: &str) -> Result<Vec<Certificate>, Error> {
+    if pem.trim().is_empty() {
+        return Ok(Vec::new());
+    }
+    Certificate::from_pem_bundle(pem)
+        .map_err(|error| Error::malformed("certificate.pem", "certificateChain", error.to_string()))
+}
+
+/// Right key, right name, and the key identifier that certificates below will name.
+fn check_import(own: &Certificate, key: &PrivateKey, subject_der: &[u8]) -> Result<(), Error> {
+    let refuse = |code, text: &str| Err(Error::malformed(code, "certificate", text));
     if own.spki_der() != key.public_key().spki_der() {
-        return refuse(
-            "certificate.key",
-            "certificate",
-            "it is for another key than this CA's; sign the CSR of this CA".to_owned(),
-        );
+        return refuse("certificate.key", "it is for another key than this CA's; sign the CSR of this CA");
     }
-    if own.subject_der() != certify::subject(&ca.configuration)?.to_der() {
-        return refuse("certificate.subject", "certificate", "its subject is not the one of this CA's CSR".to_owned());
+    if own.subject_der() != subject_der {
+        return refuse("certificate.subject", "its subject is not the one of this CA's CSR");
     }
-    if own.extensions().subject_key_id.is_empty() {
-        return refuse(
-            "certificate.key_id",
-            "certificate",
-            "it has no subject key identifier, which certificates below must name (RFC 5280 §4.2.1.2)".to_owned(),
-        );
+    check_key_id(own)
+}
+
+pub(super) fn check_key_id(own: &Certificate) -> Result<(), Error> {
+    if !own.extensions().subject_key_id.is_empty() {
+        return Ok(());
     }
+    let text = "it has no subject key identifier, which certificates below must name (RFC 5280 §4.2.1.2)";
+    Err(Error::malformed("certificate.key_id", "certificate", text))
+}
+
+/// The chain must hold before the CA is activated: every one a CA, in time, each link signed by the next. The warning is
+/// about a root's signature over itself that cannot be checked here, such as one with SHA-1: it proves nothing anyway.
+pub(super) fn check_line(own: &Certificate, chain: &[Certificate], now: Timestamp) -> Result<Vec<Warning>, Error> {
+    let refuse = |code, field: &str, text: String| Err(Error::malformed(code, field.to_owned(), text));
+    let mut warnings = Vec::new();
     if chain.len() > CHAIN_MAX {
         return refuse("certificate.chain", "certificateChain", format!("more than {CHAIN_MAX} certificates"));
     }
     let line: Vec<&Certificate> = std::iter::once(own).chain(chain).collect();
     for (place, certificate) in line.iter().enumerate() {
         let field = if place == 0 { "certificate".to_owned() } else { format!("certificateChain[{}]", place - 1) };
-        check_is_ca(certificate, place, now).or_else(|text| refuse("certificate.not_ca", &field, text))?;
-        let signer = line
-            .get(place + 1)
-            .copied()
-            .or_else(|| (certificate.issuer_der() == certificate.subject_der()).then_some(*certificate));
-        let Some(signer) = signer else {
+        check_is_ca(certificate, place, now)
+            .map_err(|text| Error::malformed("certificate.not_ca", field.clone(), text))?;
+        let next = line.get(place + 1).copied();
+        let Some(signer) = next.or_else(|| certificate.is_self_issued().then_some(*certificate)) else {
             // The last certificate need not be a root, but something above this CA must be shown.
             if place == 0 {
                 return refuse(
@@ -233,6 +256,18 @@ fn check_import(
             }
             continue;
         };
+        if certificate.signature_algorithm().is_none() {
+            let text = "it is signed with an algorithm that is not accepted, such as SHA-1";
+            if next.is_some() {
+                return refuse("certificate.weak_signature", &field, text.to_owned());
+            }
+            warnings.push(Warning::new(
+                "certificate.weak_signature",
+                &field,
+                format!("{text}; a root's signature over itself is not relied upon"),
+            ));
+            continue;
+        }
         let genuine = certificate.issuer_der() == signer.subject_der()
             && signer.public_key().is_ok_and(|key| certificate.is_signed_by(&key));
         if !genuine {
@@ -243,7 +278,7 @@ fn check_import(
             );
         }
     }
-    Ok(())
+    Ok(warnings)
 }
 
 fn check_is_ca(certificate: &Certificate, place: usize, now: Timestamp) -> Result<(), String> {

@@ -2,11 +2,14 @@
 
 use chancery_keys::{PrivateKey, Signer};
 use chancery_model::authority::{CaCertificate, CaStatus, CertificationAuthority};
-use chancery_model::{CaCertificateId, CaId, ProjectId, TemplateId, Timestamp};
-use chancery_pkix::{Certificate, ExtendedKeyUsage, KeyAlgorithm, NameConstraints, SignatureAlgorithm, Validity};
+use chancery_model::{CaCertificateId, CaId, CrlId, ProjectId, TemplateId, Timestamp};
+use chancery_pkix::{
+    Certificate, ExtendedKeyUsage, KeyAlgorithm, NameConstraints, SerialNumber, SignatureAlgorithm, Validity,
+};
 
 use crate::Authority;
 use crate::error::Error;
+use crate::status::pointers::{self, Pointers};
 
 /// A CA that can sign now.
 pub struct Issuer {
@@ -21,6 +24,8 @@ pub struct Issuer {
     extended_key_usages: Vec<Vec<ExtendedKeyUsage>>,
     /// How many more CA levels the chain permits below this CA; `None` without a limit.
     levels_below: Option<i64>,
+    /// The CRLs of the signing key: partition and id.
+    crls: Vec<(u32, CrlId)>,
     signer: PrivateKey,
 }
 
@@ -29,6 +34,7 @@ impl Issuer {
     pub(super) fn new(
         ca: CertificationAuthority,
         certificate: CaCertificate,
+        crls: Vec<(u32, CrlId)>,
         signer: PrivateKey,
     ) -> Result<Self, Error> {
         let inconsistent = |what: &str| Error::internal(format!("CA {}: {what}", ca.id));
@@ -58,6 +64,7 @@ impl Issuer {
             levels_below,
             ca,
             certificate,
+            crls,
             signer,
         })
     }
@@ -147,6 +154,38 @@ impl Issuer {
         Some(format!("{base}/api/v1/cert-manager/ca/internal/{}/certificates/{}/der", self.ca.id, self.certificate.id))
     }
 
+    /// Where relying parties will ask about a certificate with this serial number. Which of several partitions lists it is
+    /// settled here, once, by the serial number.
+    #[must_use]
+    pub(crate) fn pointers(&self, serial: &SerialNumber, repository_url: Option<&str>) -> Pointers {
+        let settings = &self.ca.configuration.status;
+        let partitions = if repository_url.is_some() && settings.managed_crl_url { settings.crl_partitions } else { 1 };
+        let wanted = pointers::partition(serial, partitions);
+        // A partition without a CRL, between a change of settings and the next load: the complete CRL lists everything.
+        let line = self.crls.iter().find(|(partition, _)| *partition == wanted);
+        self.pointing_at(line.or_else(|| self.crls.iter().find(|(partition, _)| *partition == 0)), repository_url)
+    }
+
+    /// The same for a CA certificate: CAs are few, and always in the complete CRL alone.
+    #[must_use]
+    pub(crate) fn ca_pointers(&self, repository_url: Option<&str>) -> Pointers {
+        self.pointing_at(self.crls.iter().find(|(partition, _)| *partition == 0), repository_url)
+    }
+
+    fn pointing_at(&self, line: Option<&(u32, CrlId)>, repository_url: Option<&str>) -> Pointers {
+        let settings = &self.ca.configuration.status;
+        let base = repository_url.map(|url| url.trim_end_matches('/'));
+        let managed = base.zip(line).filter(|_| settings.managed_crl_url);
+        let has_delta = settings.delta_crl_interval.is_some();
+        let has_responder = settings.ocsp && self.permits_extended_key_usage(ExtendedKeyUsage::OcspSigning);
+        Pointers {
+            partition: line.map_or(0, |(partition, _)| *partition),
+            crl: managed.map(|(base, (_, id))| pointers::crl_url(base, *id)).into_iter().chain(settings.crl_urls.clone()).collect(),
+            freshest_crl: managed.filter(|_| has_delta).map(|(base, (_, id))| pointers::delta_url(base, *id)).into_iter().collect(),
+            ocsp: base.filter(|_| has_responder).map(|base| pointers::ocsp_url(base, self.ca.id)).into_iter().collect(),
+        }
+    }
+
     /// Whether a CA with this path length may stand below (RFC 5280 §4.2.1.9, §6.1.4).
     pub fn check_path_length(&self, path_length: Option<u8>) -> Result<(), Error> {
         let Some(levels) = self.levels_below else { return Ok(()) };
@@ -189,13 +228,18 @@ impl Authority {
         };
         let certificate = self.reader().ca_certificate(active).await?;
         let certificate = certificate.ok_or_else(|| Error::internal(format!("CA certificate {active} is gone")))?;
+        if let Some(revocation) = certificate.revocation {
+            let text = format!("the certificate of '{}' was revoked at {}, so it cannot sign", ca.name, revocation.at);
+            return Err(Error::malformed("ca.revoked", "caId", text));
+        }
+        let crls = self.reader().crls_of_key(ca.key_id).await?;
         let key = self.open_key(project, ca.key_id).await?;
-        Issuer::new(ca, certificate, key)
+        Issuer::new(ca, certificate, crls.iter().map(|crl| (crl.partition, crl.id)).collect(), key)
     }
 }
 
 /// The extended key usages of a CA certificate, if it names any and not every purpose.
-fn limiting_usages(certificate: &Certificate) -> Option<Vec<ExtendedKeyUsage>> {
+pub(crate) fn limiting_usages(certificate: &Certificate) -> Option<Vec<ExtendedKeyUsage>> {
     let known = &certificate.extensions().extended_key_usages;
     let names_some = !known.is_empty() || !certificate.unknown_extended_key_usages().is_empty();
     (names_some && !known.contains(&ExtendedKeyUsage::AnyPurpose)).then(|| known.clone())

@@ -54,11 +54,13 @@ impl Authority {
         }
         check_subject_constraints(&issuer, csr.subject())?;
         let contents = CaCertificateContents {
-            subject: csr.subject(),
+            subject_der: &csr.subject().to_der(),
+            subject_key_id: &csr.public_key().key_id(),
             public_key: csr.public_key(),
             validity: certify::validity(request.not_before, request.not_after, Some(&issuer), self.now())?,
             path_length: certify::path_length(request.path_length_max, Some(&issuer))?,
             name_constraints: None,
+            extended_key_usages: Vec::new(),
         };
         let certified = certify::certify(&contents, &Certifier::Parent(&issuer), self.random(), self.repository_url())?;
         let signed = SignedIntermediate {

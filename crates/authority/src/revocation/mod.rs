@@ -23,7 +23,7 @@ use chancery_model::Timestamp;
 use chancery_model::certificate::{Revocation, RevocationReason};
 use chancery_model::crl::{Crl, CrlEntry};
 use chancery_model::job::{JobKey, JobKind, NewJob};
-use chancery_pkix::CrlEntryContents;
+use chancery_pkix::{CrlEntryContents, SerialNumber};
 use chancery_store::Change;
 
 use crate::error::Error;
@@ -61,12 +61,13 @@ fn entry(
     revocation: Revocation,
 ) -> CrlEntry {
     let (partition, serial) = place;
+    let octets = content_octets(serial);
     CrlEntry {
         key_id: crl_key,
         partition,
         serial: serial.to_vec(),
         der: CrlEntryContents {
-            serial,
+            serial: &octets,
             revocation_date: revocation.at.as_seconds(),
             reason_code: reason_code(revocation.reason),
             invalidity_date: None,
@@ -76,6 +77,12 @@ fn entry(
         not_after,
         recorded_at: revocation.at,
     }
+}
+
+/// A serial number as it stands in its certificate: numbers are kept without the zero octet that only says "positive",
+/// and CAs elsewhere draw numbers that need one.
+pub(crate) fn content_octets(serial: &[u8]) -> Vec<u8> {
+    SerialNumber::from_bytes(serial).map_or_else(|_| serial.to_vec(), |number| number.to_content_octets())
 }
 
 /// Asks for the CRLs that list this partition: its own, and the complete one.

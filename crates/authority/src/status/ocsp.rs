@@ -10,6 +10,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use chancery_keys::Signer as _;
 use chancery_model::certificate::{Revocation, RevocationReason};
 use chancery_model::{CaId, KeyId, Timestamp};
+use chancery_pkix::SerialNumber;
 use chancery_pkix::ocsp::{
     CertId, CertStatus, OcspErrorStatus, OcspRequest, ResponseData, SingleResponse, assemble_response,
 };
@@ -156,7 +157,11 @@ impl Authority {
         if !responder.hashes.matches(cert_id) {
             return Ok(Status::Unknown);
         }
-        let found = self.reader().serial_status(ca, &cert_id.serial).await?;
+        let number = SerialNumber::from_bytes(&cert_id.serial).ok();
+        let Some(number) = number.filter(|it| it.to_content_octets() == cert_id.serial) else {
+            return Ok(Status::Unknown);
+        };
+        let found = self.reader().serial_status(ca, number.as_bytes()).await?;
         let of_this_key =
             found.filter(|it| it.ca_certificate_id.is_some_and(|id| responder.certificates.contains(&id)));
         Ok(match of_this_key {

@@ -20,6 +20,7 @@ use super::pointers;
 use crate::Authority;
 use crate::call::Call;
 use crate::error::Error;
+use crate::revocation::content_octets;
 
 /// How long a revocation waits for others before the CRL is built, in seconds.
 pub(crate) const GATHER_SECONDS: i64 = 1;
@@ -179,7 +180,7 @@ async fn build_delta(authority: &Authority, plan: &Plan, frame: &Frame) -> Resul
         if change.released {
             entries.extend(
                 CrlEntryContents {
-                    serial: &change.serial,
+                    serial: &content_octets(&change.serial),
                     revocation_date: change.at.as_seconds(),
                     reason_code: Some(REMOVE_FROM_CRL),
                     invalidity_date: None,

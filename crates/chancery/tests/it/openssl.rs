@@ -17,6 +17,7 @@ new_certs_dir = .
 certificate = certificate.pem
 private_key = key.pem
 rand_serial = yes
+crlnumber = crlnumber.txt
 default_md = sha256
 policy = any
 preserve = yes
@@ -74,6 +75,7 @@ impl OpensslCa {
         let made = Self(tempfile::tempdir().unwrap());
         fs::write(made.file("openssl.cnf"), CONFIGURATION).unwrap();
         fs::write(made.file("index.txt"), "").unwrap();
+        fs::write(made.file("crlnumber.txt"), "2A\n").unwrap();
         made.run(&["ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", "key.pem"]);
         made.run(&["req", "-new", "-key", "key.pem", "-subj", subject, "-out", "csr.pem"]);
         made
@@ -111,6 +113,56 @@ impl OpensslCa {
         self.run(&arguments);
         let made = fs::read(self.file("out.pem")).unwrap();
         judge::openssl_reads(&["x509"], &made)
+    }
+
+    /// PEM of the private key as PKCS#8.
+    pub fn key(&self) -> String {
+        self.run(&["pkcs8", "-topk8", "-nocrypt", "-in", "key.pem", "-out", "pkcs8.pem"]);
+        fs::read_to_string(self.file("pkcs8.pem")).unwrap()
+    }
+
+    /// PEM of the private key as encrypted PKCS#8 (PBES2).
+    pub fn encrypted_key(&self, password: &str) -> String {
+        let pass = format!("pass:{password}");
+        self.run(&["pkcs8", "-topk8", "-v2", "aes-256-cbc", "-in", "key.pem", "-passout", &pass, "-out", "pkcs8.pem"]);
+        fs::read_to_string(self.file("pkcs8.pem")).unwrap()
+    }
+
+    /// PKCS#12 with the installed certificate, its key, and the certificates above it (PEM).
+    pub fn pkcs12(&self, above: &str, password: &str) -> Vec<u8> {
+        fs::write(self.file("above.pem"), above).unwrap();
+        let pass = format!("pass:{password}");
+        let mut arguments = vec!["pkcs12", "-export", "-inkey", "key.pem", "-in", "certificate.pem"];
+        if !above.is_empty() {
+            arguments.extend(["-certfile", "above.pem"]);
+        }
+        arguments.extend(["-name", "legacy", "-passout", &pass, "-out", "out.p12"]);
+        self.run(&arguments);
+        fs::read(self.file("out.p12")).unwrap()
+    }
+
+    /// Writes into the CA's index that this certificate was revoked at this time (YYMMDDHHMMSSZ) for this reason.
+    pub fn revoke(&self, serial: &str, time: &str, reason: &str) {
+        let index = fs::read_to_string(self.file("index.txt")).unwrap();
+        let line = |line: &str| {
+            let fields: Vec<&str> = line.split('\t').collect();
+            if fields[3].eq_ignore_ascii_case(serial) {
+                format!("R\t{}\t{time},{reason}\t{}\t{}\t{}\n", fields[1], fields[3], fields[4], fields[5])
+            } else {
+                format!("{line}\n")
+            }
+        };
+        let changed: String = index.lines().map(line).collect();
+        assert_ne!(changed, index, "{serial} is not in the index");
+        fs::write(self.file("index.txt"), changed).unwrap();
+    }
+
+    /// PEM of a CRL with the next number; the first is 42.
+    pub fn crl(&self, start: &str, end: &str) -> String {
+        let mut arguments = vec!["ca", "-gencrl", "-config", "openssl.cnf", "-out", "crl.pem"];
+        arguments.extend(["-crl_lastupdate", start, "-crl_nextupdate", end]);
+        self.run(&arguments);
+        fs::read_to_string(self.file("crl.pem")).unwrap()
     }
 
     fn run(&self, arguments: &[&str]) {
