@@ -10,19 +10,31 @@
 //! `wire` and `model`. Must not know other doors, keys, SQL, or how connections are served. May be called by `server`,
 //! which hands over the peer's address as the request extension [`Peer`].
 
+mod access;
+mod alert;
+mod alert_form;
+mod application;
+mod application_enrollment;
+mod application_member;
 mod audit;
 mod auth;
 mod authority;
 mod authority_certificate;
+mod authority_configuration;
+mod authority_lifecycle;
 mod certificate;
 mod certificate_answer;
 mod error;
+mod export;
 mod extract;
 mod gate;
 mod identity;
+mod import;
+mod inventory;
 mod issue;
 mod issues;
 mod json;
+mod lapse;
 mod limiter;
 mod nullable;
 mod observe;
@@ -31,7 +43,9 @@ mod page;
 mod profile;
 mod profile_answer;
 mod project;
+mod renewal;
 mod request;
+mod revocation;
 mod route;
 mod search;
 mod state;
@@ -42,10 +56,10 @@ mod universal_auth;
 
 use std::net::IpAddr;
 
-pub use limiter::RateLimit;
+pub use limiter::{Limiter, RateLimit};
 pub use openapi::openapi;
 pub use route::{Access, RouteInfo, router, routes};
-pub use state::ApiState;
+pub use state::{ApiState, Measure};
 
 /// The caller's address as the server judged it; a request extension.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -14,6 +14,7 @@ use utoipa::openapi::{RefOr, Schema};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::error::ApiError;
+use crate::extract::BODY_MAX;
 use crate::gate::{self, Gate};
 use crate::observe::observe;
 use crate::state::ApiState;
@@ -74,8 +75,8 @@ fn gated(endpoint: Endpoint, state: &ApiState) -> MethodRouter<ApiState> {
         Access::Public if endpoint.unlimited => endpoint.handler,
         Access::Public => endpoint.handler.route_layer(from_fn_with_state(state.clone(), gate::open)),
         Access::Permission(permission) => {
-            let Endpoint { mutates, resumes, .. } = endpoint;
-            let gate = Gate { state: state.clone(), permission, mutates, resumes };
+            let Endpoint { mutates, resumes, body_max, .. } = endpoint;
+            let gate = Gate { state: state.clone(), permission, mutates, resumes, body_max };
             endpoint.handler.route_layer(from_fn_with_state(gate, gate::pass))
         }
     }
@@ -106,6 +107,7 @@ pub(crate) struct Endpoint {
     /// Not even rate limited: probes that must always be answered.
     unlimited: bool,
     resumes: bool,
+    body_max: usize,
     handler: MethodRouter<ApiState>,
     /// Unique; the OpenAPI document's `operationId`.
     pub operation: String,
@@ -148,6 +150,7 @@ impl Endpoint {
             access,
             unlimited: false,
             resumes: false,
+            body_max: BODY_MAX,
             handler: on(filter, handler),
             operation: String::new(),
             summary: "",
@@ -174,6 +177,14 @@ impl Endpoint {
         handler: H,
     ) -> Self {
         Self::new(Method::POST, path, Access::Permission(permission), handler)
+    }
+
+    pub fn put<H: Handler<T, ApiState>, T: 'static>(
+        path: impl Into<String>,
+        permission: Permission,
+        handler: H,
+    ) -> Self {
+        Self::new(Method::PUT, path, Access::Permission(permission), handler)
     }
 
     pub fn patch<H: Handler<T, ApiState>, T: 'static>(
@@ -251,6 +262,12 @@ impl Endpoint {
         self
     }
 
+    /// Takes larger bodies than others do, in octets.
+    pub fn takes_up_to(mut self, octets: usize) -> Self {
+        self.body_max = octets;
+        self
+    }
+
     pub fn deprecated(mut self) -> Self {
         self.deprecated = true;
         self
@@ -259,7 +276,7 @@ impl Endpoint {
 
 /// The table: a part per noun.
 pub(crate) fn endpoints() -> Vec<Endpoint> {
-    let parts: [(&'static str, Vec<Endpoint>); 13] = [
+    let parts: Vec<(&'static str, Vec<Endpoint>)> = vec![
         ("Status", crate::status::endpoints()),
         ("Authentication", crate::auth::endpoints()),
         ("Identities", crate::identity::endpoints()),
@@ -267,11 +284,22 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
         ("Projects", crate::project::endpoints()),
         ("Certification authorities", crate::authority::endpoints()),
         ("Certification authorities", crate::authority_certificate::endpoints()),
+        ("Certification authorities", crate::authority_lifecycle::endpoints()),
         ("Certificate templates", crate::template::endpoints()),
         ("Certificate profiles", crate::profile::endpoints()),
         ("Certificates", crate::issue::endpoints()),
         ("Certificates", crate::certificate::endpoints()),
+        ("Certificates", crate::export::endpoints()),
+        ("Certificates", crate::import::endpoints()),
+        ("Inventory", crate::inventory::endpoints()),
+        ("Certificates", crate::revocation::endpoints()),
+        ("Renewals", crate::renewal::endpoints()),
         ("Certificate requests", crate::request::endpoints()),
+        ("Access", crate::access::endpoints()),
+        ("Applications", crate::application::endpoints()),
+        ("Applications", crate::application_enrollment::endpoints()),
+        ("Applications", crate::application_member::endpoints()),
+        ("Alerts", crate::alert::endpoints()),
         ("Audit log", crate::audit::endpoints()),
     ];
     let tagged = |(tag, part): (&'static str, Vec<Endpoint>)| part.into_iter().map(move |it| Endpoint { tag, ..it });
@@ -316,7 +344,6 @@ mod tests {
                 "POST /api/v1/auth/login",
                 "POST /api/v1/auth/token/renew",
                 "POST /api/v1/auth/token/revoke",
-                "GET /api/v1/cert-manager/ca/internal/{caId}/certificates/{caCertId}/der",
             ]
         );
     }

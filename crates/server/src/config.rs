@@ -4,6 +4,7 @@
 //! [`key::KEYS`] is the one list that reading, printing and the reference page are made from.
 
 mod key;
+pub(crate) mod outbound;
 mod parse;
 mod render;
 mod settings;
@@ -19,6 +20,7 @@ use chancery_store::Location;
 use zeroize::Zeroizing;
 
 use crate::peer::Network;
+use outbound::OutboundConfig;
 use settings::Settings;
 
 /// The effective configuration. It has no `Debug`, since it may hold the key-encryption key.
@@ -31,9 +33,12 @@ pub struct Config {
     pub(crate) tls: Option<TlsFiles>,
     pub(crate) site_url: Option<String>,
     pub(crate) repository_url: Option<String>,
+    pub(crate) repository_listen: Option<SocketAddr>,
+    pub(crate) crl_mirrors: Vec<Mirror>,
     pub(crate) node: String,
     pub(crate) database_url: Option<String>,
     pub(crate) kek: KekSource,
+    pub(crate) outbound: OutboundConfig,
     pub(crate) log_format: LogFormat,
     pub(crate) log_level: String,
     pub(crate) limits: Limits,
@@ -52,6 +57,24 @@ pub enum KekSource {
     File(PathBuf),
     /// From the environment: weaker than a file, since other processes of the same user can read it.
     Text(Zeroizing<String>),
+}
+
+/// A place that CRLs are copied to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Mirror {
+    /// An absolute path.
+    Directory(PathBuf),
+    /// Without a trailing slash; a CRL is `PUT` below it.
+    Url(String),
+}
+
+impl fmt::Display for Mirror {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Directory(path) => path.display().fmt(f),
+            Self::Url(url) => url.fmt(f),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +96,8 @@ pub struct Limits {
     pub stop_timeout: Duration,
     /// Unauthenticated or failed calls per second and address; 0 turns the limit off.
     pub failed_calls_per_second: u32,
+    /// Calls of the repository per second and address; 0 turns the limit off.
+    pub repository_calls_per_second: u32,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -146,6 +171,16 @@ impl Config {
     }
 
     #[must_use]
+    pub fn repository_url(&self) -> Option<&str> {
+        self.repository_url.as_deref()
+    }
+
+    #[must_use]
+    pub const fn repository_listen(&self) -> Option<SocketAddr> {
+        self.repository_listen
+    }
+
+    #[must_use]
     pub fn node(&self) -> &str {
         &self.node
     }
@@ -179,9 +214,12 @@ impl Config {
             tls,
             site_url: settings.parsed("site_url", parse::url)?,
             repository_url: settings.parsed("repository_url", parse::url)?,
+            repository_listen: settings.parsed("repository_listen", parse::listen)?,
+            crl_mirrors: crl_mirrors(settings)?,
             node: settings.parsed("node", parse::node)?.unwrap_or_else(|| "node-1".to_owned()),
             database_url: settings.parsed("database_url", parse::database_url)?,
             kek: kek(settings, &data_dir)?,
+            outbound: OutboundConfig::read(settings)?,
             log_format: settings.parsed("log_format", parse::log_format)?.unwrap_or(LogFormat::Text),
             log_level: settings.parsed("log_level", parse::log_level)?.unwrap_or_else(|| "info".to_owned()),
             limits: limits(settings)?,
@@ -225,6 +263,14 @@ fn trusted_proxies(settings: &Settings, behind_proxy: bool) -> Result<Vec<Networ
     }
 }
 
+fn crl_mirrors(settings: &Settings) -> Result<Vec<Mirror>, ConfigError> {
+    let texts = settings.list("crl_mirrors")?.unwrap_or_default();
+    texts
+        .iter()
+        .map(|text| parse::mirror(text.trim()).map_err(|reason| settings.invalid("crl_mirrors", &reason)))
+        .collect()
+}
+
 fn kek(settings: &Settings, data_dir: &Path) -> Result<KekSource, ConfigError> {
     match (settings.text("kek")?, settings.path("kek_file")?) {
         (Some(_), Some(_)) => {
@@ -243,12 +289,13 @@ fn kek(settings: &Settings, data_dir: &Path) -> Result<KekSource, ConfigError> {
 
 fn limits(settings: &Settings) -> Result<Limits, ConfigError> {
     let seconds = |key, range, default| settings.integer(key, range).map(|value| value.unwrap_or(default));
+    let rate = |key, default| seconds(key, 0..=1_000_000, default).map(|value| u32::try_from(value).unwrap_or(u32::MAX));
     Ok(Limits {
         connections_max: settings.size("connections_max", 1..=65_536)?.unwrap_or(4_096),
         header_bytes_max: settings.size("header_bytes_max", 8_192..=1_048_576)?.unwrap_or(16_384),
         header_timeout: Duration::from_secs(seconds("header_timeout_seconds", 1..=600, 10)?),
         stop_timeout: Duration::from_secs(seconds("stop_timeout_seconds", 0..=600, 10)?),
-        failed_calls_per_second: u32::try_from(seconds("failed_calls_per_second", 0..=1_000_000, 50)?)
-            .unwrap_or(u32::MAX),
+        failed_calls_per_second: rate("failed_calls_per_second", 50)?,
+        repository_calls_per_second: rate("repository_calls_per_second", 2_000)?,
     })
 }

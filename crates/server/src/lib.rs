@@ -10,7 +10,10 @@ pub mod config;
 mod files;
 mod listener;
 mod logging;
+mod mirror;
+mod outbound;
 mod peer;
+mod repository;
 mod start;
 mod tls;
 

@@ -7,8 +7,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chancery_api::{ApiState, RateLimit};
+use chancery_api::{ApiState, Measure, RateLimit};
 use chancery_authority::{Authority, AuthorityConfig, OpenError};
+use chancery_egress::EgressPolicy;
 use chancery_keys::{Kek, KekError, SelfTestError};
 use chancery_model::{Clock, Randomness};
 use chancery_store::Location;
@@ -20,6 +21,9 @@ use tokio_rustls::TlsAcceptor;
 use crate::config::{Config, KekSource};
 use crate::files::{FileError, holds_data, prepare_data_dir, prepare_database_file};
 use crate::listener::Listener;
+use crate::outbound;
+use crate::mirror::{MirrorCounters, MirrorTask};
+use crate::repository;
 use crate::tls::{ServerCertificate, TlsError};
 
 /// A call that takes longer is answered 503.
@@ -42,6 +46,8 @@ pub enum StartError {
     Tls(#[from] TlsError),
     #[error("{address} cannot be listened on: {source}")]
     Bind { address: SocketAddr, source: io::Error },
+    #[error("the mail server's configuration cannot be used: {0}")]
+    Mail(String),
     #[error(transparent)]
     Open(#[from] OpenError),
 }
@@ -50,45 +56,112 @@ pub enum StartError {
 pub struct RunningServer {
     /// Where it listens, with the port that was really taken.
     pub address: SocketAddr,
+    /// Where CRLs, OCSP and CA certificates are served alone, if a listener was asked for.
+    pub repository_address: Option<SocketAddr>,
     authority: Authority,
     tls: bool,
-    stop: oneshot::Sender<()>,
-    serving: JoinHandle<()>,
+    stop_timeout: Duration,
+    listeners: Vec<Serving>,
     /// Dropped, and with it ended, with the server.
     background: JoinSet<()>,
 }
 
+/// A listener at work.
+struct Serving {
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<()>,
+}
+
 /// Starts the whole server. When this returns, connections are accepted.
 pub async fn start(
-    config: Config,
+    mut config: Config,
     clock: Arc<dyn Clock>,
     randomness: Arc<dyn Randomness>,
 ) -> Result<RunningServer, StartError> {
     chancery_keys::self_test()?;
-    // The certificate and the socket are taken before the database, so that a slip in them leaves nothing behind.
+    // The certificate and the sockets are taken before the database, so that a slip in them leaves nothing behind.
     let certificate = config.tls.clone().map(ServerCertificate::load).transpose()?;
     let tls = match &certificate {
         Some(certificate) => Some(TlsAcceptor::from(certificate.server_config()?)),
         None => None,
     };
-    let unbound = |source| StartError::Bind { address: config.listen, source };
-    let tcp = TcpListener::bind(config.listen).await.map_err(unbound)?;
-    let address = tcp.local_addr().map_err(unbound)?;
+    let (tcp, address) = bind(config.listen).await?;
+    let repository_socket = match config.repository_listen {
+        Some(address) => Some(bind(address).await?),
+        None => None,
+    };
+    let repository_address = repository_socket.as_ref().map(|(_, address)| *address);
+    if let (Some(url), Some(taken)) = (&mut config.repository_url, repository_address) {
+        *url = with_port(url, taken.port());
+    }
 
-    let authority = open_authority(&config, clock, randomness).await?;
-    let rate_limit = rate_limit(config.limits.failed_calls_per_second);
-    let router = chancery_api::router(ApiState::with_limits(authority.clone(), rate_limit, CALL_TIMEOUT));
-
+    let policy = outbound::egress_policy(&config.outbound)?;
+    let authority = open_authority(&config, policy.clone(), clock, randomness).await?;
+    let mirrors = Arc::new(MirrorCounters::default());
     let mut background = JoinSet::new();
+    background.spawn(authority.clone().run_jobs());
+    for mirror in config.crl_mirrors.drain(..) {
+        let task = MirrorTask::new(mirror, &config.node, policy.clone(), Arc::clone(&mirrors));
+        background.spawn(task.keep_fresh(authority.clone()));
+    }
     if let Some(certificate) = certificate {
         background.spawn(certificate.keep_fresh());
     }
+
+    let public = repository::router(authority.clone(), rate_limit(config.limits.repository_calls_per_second));
+    let rate_limit = rate_limit(config.limits.failed_calls_per_second);
+    let state = ApiState::with_limits(authority.clone(), rate_limit, CALL_TIMEOUT)
+        .also_measuring(move || mirror_measures(&mirrors));
+    let router = chancery_api::router(state).merge(public.clone());
     let tls_used = tls.is_some();
-    let listener = Listener { router, tls, trusted_proxies: config.trusted_proxies, limits: config.limits };
+    let stop_timeout = config.limits.stop_timeout;
+    let Config { trusted_proxies, limits, node, .. } = config;
+    let mut listeners = Vec::new();
+    if let Some((tcp, address)) = repository_socket {
+        let trusted_proxies = trusted_proxies.clone();
+        listeners.push(serve(Listener { router: public, tls: None, trusted_proxies, limits }, tcp));
+        tracing::info!(%address, "Serving CRLs, OCSP and CA certificates on plain HTTP.");
+    }
+    listeners.push(serve(Listener { router, tls, trusted_proxies, limits }, tcp));
+    tracing::info!(%address, tls = tls_used, %node, version = env!("CARGO_PKG_VERSION"), "Serving.");
+    Ok(RunningServer { address, repository_address, authority, tls: tls_used, stop_timeout, listeners, background })
+}
+
+async fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
+    let unbound = |source| StartError::Bind { address, source };
+    let tcp = TcpListener::bind(address).await.map_err(unbound)?;
+    let taken = tcp.local_addr().map_err(unbound)?;
+    Ok((tcp, taken))
+}
+
+fn serve(listener: Listener, tcp: TcpListener) -> Serving {
     let (stop, stopped) = oneshot::channel();
-    let serving = tokio::spawn(listener.serve(tcp, stopped));
-    tracing::info!(%address, tls = tls_used, node = %config.node, version = env!("CARGO_PKG_VERSION"), "Serving.");
-    Ok(RunningServer { address, authority, tls: tls_used, stop, serving, background })
+    Serving { stop, task: tokio::spawn(listener.serve(tcp, stopped)) }
+}
+
+/// The URL with port 0 replaced by the one that was taken; any other is what the operator means.
+fn with_port(url: &str, port: u16) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    let (host, path) = rest.find('/').map_or((rest, ""), |slash| rest.split_at(slash));
+    match host.strip_suffix(":0") {
+        Some(host) => format!("{scheme}://{host}:{port}{path}"),
+        None => url.to_owned(),
+    }
+}
+
+fn mirror_measures(counters: &MirrorCounters) -> Vec<Measure> {
+    vec![
+        Measure {
+            name: "chancery_crl_mirror_copies_total",
+            help: "CRLs copied to mirrors since the start.",
+            value: counters.copied(),
+        },
+        Measure {
+            name: "chancery_crl_mirror_failures_total",
+            help: "Copies to mirrors that failed since the start.",
+            value: counters.failed(),
+        },
+    ]
 }
 
 impl RunningServer {
@@ -111,10 +184,20 @@ impl RunningServer {
 
     /// Takes no new connection, lets running requests finish within the stop timeout, then closes the database.
     pub async fn stop(mut self) {
+        let (stops, tasks): (Vec<_>, Vec<_>) =
+            self.listeners.into_iter().map(|Serving { stop, task }| (stop, task)).unzip();
+        for stop in stops {
+            stop.send(()).ok();
+        }
+        // A job that is cut off would be leased until another may take it over.
+        if tokio::time::timeout(self.stop_timeout, self.authority.stop_jobs()).await.is_err() {
+            tracing::warn!("Jobs were cut off after the stop timeout; they are due again when their leases end.");
+        }
         self.background.shutdown().await;
-        self.stop.send(()).ok();
-        if let Err(error) = self.serving.await {
-            tracing::error!(%error, "The listener ended abnormally.");
+        for task in tasks {
+            if let Err(error) = task.await {
+                tracing::error!(%error, "A listener ended abnormally.");
+            }
         }
         // Only now is nobody left who could still write.
         self.authority.close().await;
@@ -124,10 +207,12 @@ impl RunningServer {
 
 async fn open_authority(
     config: &Config,
+    policy: EgressPolicy,
     clock: Arc<dyn Clock>,
     randomness: Arc<dyn Randomness>,
 ) -> Result<Authority, StartError> {
     let location = config.location();
+    let notifier = outbound::notifier(&config.outbound, policy, Arc::clone(&clock))?;
     prepare_data_dir(&config.data_dir)?;
     // First the key, then the database: a crash in between leaves a key that seals nothing, never data without its key.
     let kek = kek(&config.kek, &location, randomness.as_ref())?;
@@ -140,6 +225,7 @@ async fn open_authority(
         kek,
         site_url: config.site_url.clone(),
         repository_url: config.repository_url.clone(),
+        notifier: Arc::new(notifier),
     };
     Ok(Authority::open(authority, clock, randomness).await?)
 }
@@ -171,4 +257,21 @@ fn kek(source: &KekSource, location: &Location, randomness: &dyn Randomness) -> 
 fn rate_limit(per_second: u32) -> Option<RateLimit> {
     let per_second = f64::from(per_second);
     (per_second > 0.0).then_some(RateLimit { per_second, burst: per_second * 2.0 })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn port_zero_of_the_repository_is_the_one_that_was_taken() {
+        for (url, expected) in [
+            ("http://127.0.0.1:0", "http://127.0.0.1:4711"),
+            ("http://[::1]:0/pki", "http://[::1]:4711/pki"),
+            ("http://pki.example", "http://pki.example"),
+            ("http://pki.example:80/a:0", "http://pki.example:80/a:0"),
+        ] {
+            assert_eq!(with_port(url, 4_711), expected);
+        }
+    }
 }

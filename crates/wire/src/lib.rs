@@ -11,6 +11,9 @@
 #[macro_use]
 mod macros;
 
+pub mod access;
+pub mod alert;
+pub mod application;
 pub mod audit;
 pub mod auth;
 pub mod authority;
@@ -18,11 +21,15 @@ pub mod certificate;
 pub mod error;
 pub mod evaluation;
 pub mod identity;
+pub mod import;
+pub mod inventory;
 pub mod nullable;
 pub mod page;
 pub mod profile;
 pub mod project;
+pub mod renewal;
 pub mod request;
+pub mod revocation;
 pub mod status;
 pub mod template;
 pub mod words;

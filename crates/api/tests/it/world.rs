@@ -117,6 +117,7 @@ impl World {
             kek,
             site_url: None,
             repository_url: None,
+            notifier: Arc::new(chancery_authority::alert::NoNotifier),
         };
         let authority = Authority::open(config, Arc::new(SystemClock), Arc::new(SystemRandomness)).await.unwrap();
         authority.ensure_administrator(EMAIL, PASSWORD).await.unwrap();

@@ -101,6 +101,7 @@ async fn open(folder: &tempfile::TempDir, clock: &Arc<FixedClock>, node: &str) -
         kek: Kek::from_text(&"5a".repeat(32)).unwrap(),
         site_url: None,
         repository_url: None,
+        notifier: Arc::new(chancery_authority::alert::NoNotifier),
     };
     Authority::open(config, Arc::clone(clock) as _, Arc::new(SystemRandomness)).await.unwrap()
 }

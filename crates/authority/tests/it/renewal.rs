@@ -50,6 +50,7 @@ impl World {
             kek: Kek::from_text(&"5a".repeat(32)).unwrap(),
             site_url: None,
             repository_url: None,
+            notifier: Arc::new(chancery_authority::alert::NoNotifier),
         };
         let authority = Authority::open(config, Arc::clone(&clock) as _, Arc::new(SystemRandomness)).await.unwrap();
         authority.ensure_administrator("admin@example.com", "correct horse battery").await.unwrap().unwrap();

@@ -79,7 +79,29 @@ pub const KEYS: &[Key] = &[
         "http or https URL",
         "none",
         "Where anyone fetches CA certificates and revocation data, written into certificates. Plain HTTP is right here \
-         (RFC 5280 §8). Without it, certificates carry no such addresses.",
+         (RFC 5280 §8). Without it, certificates carry no such addresses. Port 0 stands for the port that \
+         repository_listen took.",
+    ),
+    Key::new(
+        "repository_listen",
+        "address:port",
+        "none",
+        "A further listener, always plain HTTP, that serves CRLs, OCSP and CA certificates and nothing else. It may stand \
+         on any address, since nothing secret goes over it. The main listener serves the same paths too.",
+    ),
+    Key::new(
+        "crl_mirrors",
+        "list of directories and http or https URLs",
+        "none",
+        "Places that each new CRL is copied to: a directory (absolute path) gets the file <crlId>.crl, a URL is sent \
+         PUT <url>/<crlId>.crl; delta CRLs go to <crlId>.delta.crl. In the environment: separated by commas.",
+    ),
+    Key::new(
+        "repository_calls_per_second",
+        "0 to 1000000",
+        "2000",
+        "Calls for CRLs, OCSP and CA certificates per second and client address before they are answered 429; twice as \
+         many may come at once. 0 turns it off.",
     ),
     Key::new(
         "node",
@@ -108,6 +130,52 @@ pub const KEYS: &[Key] = &[
                   since other processes of the same user can read it.",
         environment_only: true,
     },
+    Key::new(
+        "smtp_url",
+        "smtp or smtps URL",
+        "none: no e-mail",
+        "Mail server that alerts are sent by: smtps://user@mail.example.com uses TLS from the start, smtp:// demands \
+         STARTTLS except towards loopback. Without a port: 465 and 587. The password stands elsewhere.",
+    ),
+    Key::new(
+        "smtp_from",
+        "e-mail address, with or without a name",
+        "none",
+        "Sender of these messages, such as Chancery <pki@example.com>.",
+    ),
+    Key::new(
+        "smtp_password_file",
+        "path",
+        "none",
+        "File with the password for the user in smtp_url. Others must not be able to read it.",
+    ),
+    Key {
+        name: "smtp_password",
+        form: "text",
+        default: "none",
+        meaning: "The password itself, instead of smtp_password_file. In the environment only.",
+        environment_only: true,
+    },
+    Key::new(
+        "egress_allowed_networks",
+        "list of addresses or CIDR blocks",
+        "none",
+        "Private or loopback networks that webhooks may nevertheless be sent to. Public addresses are always allowed; \
+         link-local ones, and with them cloud metadata services, never. In the environment: separated by commas.",
+    ),
+    Key::new(
+        "egress_proxy",
+        "http or https URL",
+        "none",
+        "Proxy for webhooks. It then resolves the names, and has to refuse those that lead inside. The environment's own \
+         proxy variables are not used.",
+    ),
+    Key::new(
+        "egress_ca_file",
+        "path",
+        "none",
+        "PEM file with CA certificates that webhooks and the mail server are trusted by, beside the system's.",
+    ),
     Key::new("log_format", "text or json", "text", "Form of the log lines on standard error."),
     Key::new(
         "log_level",

@@ -1,11 +1,12 @@
 //! One function per form of value: text in, value or reason out. Reasons never repeat a value that may be a secret.
 
 use std::net::SocketAddr;
+use std::path::{Component, Path};
 
 use http::Uri;
 use tracing_subscriber::EnvFilter;
 
-use super::LogFormat;
+use super::{LogFormat, Mirror};
 
 pub fn listen(text: &str) -> Result<SocketAddr, String> {
     text.parse()
@@ -29,6 +30,20 @@ pub fn url(text: &str) -> Result<String, String> {
         return refuse("must not have a query or a fragment");
     }
     Ok(text.trim_end_matches('/').to_owned())
+}
+
+/// A directory by its absolute path, or an http or https URL.
+pub fn mirror(text: &str) -> Result<Mirror, String> {
+    let path = Path::new(text);
+    if text.contains("://") {
+        return url(text).map(Mirror::Url);
+    }
+    let steps_back = path.components().any(|part| part == Component::ParentDir);
+    if path.is_absolute() && !steps_back {
+        Ok(Mirror::Directory(path.to_owned()))
+    } else {
+        Err(format!("\"{text}\" is neither an absolute path without .. nor an http or https URL"))
+    }
 }
 
 pub fn node(text: &str) -> Result<String, String> {

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::key::{KEYS, Key};
+use super::outbound::PasswordSource;
 use super::{Config, KekSource, LogFormat};
 
 const MASK: &str = "****";
@@ -57,10 +58,28 @@ fn value(config: &Config, key: &Key) -> Option<String> {
         "tls_private_key_file" => config.tls.as_ref().map(|files| path(&files.private_key)),
         "site_url" => config.site_url.as_deref().map(quoted),
         "repository_url" => config.repository_url.as_deref().map(quoted),
+        "repository_listen" => config.repository_listen.map(|address| quoted(&address.to_string())),
+        "crl_mirrors" => {
+            let mirrors = config.crl_mirrors.iter().map(|mirror| quoted(&mirror.to_string()));
+            Some(format!("[{}]", mirrors.collect::<Vec<_>>().join(", ")))
+        }
         "node" => Some(quoted(&config.node)),
         "database_url" => config.database_url.as_deref().map(|url| quoted(&without_password(url))),
         "kek_file" => config.kek_file().map(path),
         "kek" => matches!(config.kek, KekSource::Text(_)).then(|| quoted(MASK)),
+        "smtp_url" => config.outbound.smtp.as_ref().map(|smtp| quoted(&smtp.url)),
+        "smtp_from" => config.outbound.smtp.as_ref().map(|smtp| quoted(&smtp.from)),
+        "smtp_password" | "smtp_password_file" => match config.outbound.smtp.as_ref().and_then(|it| it.password.as_ref()) {
+            Some(PasswordSource::Text(_)) if key.environment_only => Some(quoted(MASK)),
+            Some(PasswordSource::File(file)) if !key.environment_only => Some(path(file)),
+            _ => None,
+        },
+        "egress_allowed_networks" if !config.outbound.allowed_networks.is_empty() => {
+            let networks = config.outbound.allowed_networks.iter().map(|network| quoted(&network.to_string()));
+            Some(format!("[{}]", networks.collect::<Vec<_>>().join(", ")))
+        }
+        "egress_proxy" => config.outbound.proxy.as_deref().map(quoted),
+        "egress_ca_file" => config.outbound.ca_file.as_deref().map(path),
         "log_format" => Some(quoted(match config.log_format {
             LogFormat::Text => "text",
             LogFormat::Json => "json",
@@ -71,6 +90,7 @@ fn value(config: &Config, key: &Key) -> Option<String> {
         "header_timeout_seconds" => Some(config.limits.header_timeout.as_secs().to_string()),
         "stop_timeout_seconds" => Some(config.limits.stop_timeout.as_secs().to_string()),
         "failed_calls_per_second" => Some(config.limits.failed_calls_per_second.to_string()),
+        "repository_calls_per_second" => Some(config.limits.repository_calls_per_second.to_string()),
         _ => None,
     }
 }

@@ -17,6 +17,7 @@ const LIMITS: Limits = Limits {
     header_timeout: Duration::from_secs(60),
     stop_timeout: Duration::from_secs(60),
     failed_calls_per_second: 0,
+    repository_calls_per_second: 0,
 };
 const REQUEST: &str = "GET / HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
 

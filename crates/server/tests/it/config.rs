@@ -114,6 +114,12 @@ fn wrong_values_are_refused_by_the_name_of_their_key() {
         ("site_url = \"https://user:pw@example.com\"", "user or password"),
         ("site_url = \"https://example.com/?a=b\"", "query"),
         ("repository_url = \"https://example.com/#a\"", "fragment"),
+        ("repository_listen = \"localhost:80\"", "is not an address and a port"),
+        ("crl_mirrors = [\"crl\"]", "neither an absolute path"),
+        ("crl_mirrors = [\"/srv/../etc\"]", "neither an absolute path"),
+        ("crl_mirrors = [\"https://user:pw@mirror.example\"]", "user or password"),
+        ("crl_mirrors = [\"ftp://mirror.example\"]", "does not start with http"),
+        ("repository_calls_per_second = -1", "a whole number from 0"),
         ("node = \"Node 1\"", "a node name is"),
         ("database_url = \"mysql://x\"", "postgres://"),
         ("log_format = \"xml\"", "neither text nor json"),
@@ -186,6 +192,8 @@ fn what_is_printed_reads_back_as_the_same_configuration() {
     let everything = "data_dir = \"/srv/chancery\"\nlisten = \"[::]:443\"\nbehind_proxy = true\n\
         trusted_proxies = [\"10.0.0.0/8\", \"2001:db8::1\"]\ntls_certificate_file = \"/etc/c \\\"quoted\\\".pem\"\n\
         tls_private_key_file = \"/etc/k.pem\"\nsite_url = \"https://a.example/x/\"\nrepository_url = \"http://pki.example\"\n\
+        repository_listen = \"0.0.0.0:80\"\ncrl_mirrors = [\"/srv/crl\", \"https://mirror.example/crl\"]\n\
+        repository_calls_per_second = 7\n\
         node = \"b\"\ndatabase_url = \"postgres://u@h/d\"\nkek_file = \"/etc/kek\"\nlog_format = \"json\"\n\
         log_level = \"info,chancery_store=debug\"\nconnections_max = 7\nheader_bytes_max = 8192\n\
         header_timeout_seconds = 3\nstop_timeout_seconds = 0\nfailed_calls_per_second = 0\n";
