@@ -20,7 +20,7 @@ use sha2::{Digest, Sha256};
 
 use crate::Peer;
 use crate::error::ApiError;
-use crate::extract::read_body;
+use crate::extract::{BodyMax, read_body};
 use crate::issues::issue;
 use crate::observe::RequestId;
 use crate::state::ApiState;
@@ -38,6 +38,7 @@ pub(crate) struct Gate {
     pub mutates: bool,
     /// The core finds an unfinished earlier try by itself.
     pub resumes: bool,
+    pub body_max: usize,
 }
 
 /// In place of an answer's body, what an `Idempotency-Key` repeats: the answer without what may be shown only once.
@@ -89,7 +90,8 @@ impl Gate {
         body: Body,
         next: Next,
     ) -> Result<Response, ApiError> {
-        requester.require(self.permission)?;
+        requester.require_somewhere(self.permission)?;
+        parts.extensions.insert(BodyMax(self.body_max));
         let mut call = Call { requester: requester.clone(), request_id: request_id(&parts), idempotency: None };
         if self.mutates
             && let Some(key) = idempotency_key(&parts.headers)?
@@ -103,7 +105,7 @@ impl Gate {
 
     /// Runs the call unless it was answered before. It goes on when the caller hangs up, so that the answer is kept.
     async fn once(&self, call: Call, mut parts: Parts, body: Body, next: Next) -> Result<Response, ApiError> {
-        let bytes = read_body(&parts.headers, body).await?;
+        let bytes = read_body(&parts, body).await?;
         let authority = self.state.authority().clone();
         let first = match authority.idempotent_begin(&call, body_hash(&parts, &bytes)).await? {
             Begin::Fresh => true,

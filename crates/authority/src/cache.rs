@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
+use chancery_model::application::ApplicationProfile;
 use chancery_model::profile::{CertificateProfile, ProfileIssuer};
 use chancery_model::template::CertificateTemplate;
 use chancery_model::{CaId, ProfileId, ProjectId, TemplateId};
@@ -28,6 +29,8 @@ pub(crate) struct ProfileInForce {
     pub template: Arc<TemplateInForce>,
     /// Absent for a self-signed profile.
     pub issuer: Option<Arc<Issuer>>,
+    /// The applications that the profile is attached to.
+    pub attachments: Vec<Arc<ApplicationProfile>>,
 }
 
 #[derive(Default)]
@@ -89,7 +92,8 @@ impl Authority {
             ProfileIssuer::Ca(ca) => Some(self.issuer(project, ca).await?),
             ProfileIssuer::SelfSigned => None,
         };
-        let loaded = Arc::new(ProfileInForce { profile, template, issuer });
+        let attachments = self.reader().applications_of_profile(id).await?.into_iter().map(Arc::new).collect();
+        let loaded = Arc::new(ProfileInForce { profile, template, issuer, attachments });
         cache.keep(&cache.profiles, generation, (project, id), &loaded);
         Ok(loaded)
     }

@@ -136,7 +136,8 @@ impl Role {
         use Permission as P;
         match self {
             Self::Admin => {
-                matches!(permission, P::ApplicationManage) || Self::Operator.allows_in_application(permission)
+                matches!(permission, P::ApplicationManage | P::AlertManage)
+                    || Self::Operator.allows_in_application(permission)
             }
             Self::Operator => matches!(
                 permission,

@@ -14,7 +14,7 @@ use chancery_model::{AccessTokenId, ProjectId, Timestamp};
 
 use super::address::TrustedRanges;
 use super::token::REFUSED;
-use crate::call::Requester;
+use crate::call::{Memberships, Requester};
 use crate::error::Error;
 use crate::open::ip_text;
 
@@ -32,6 +32,7 @@ pub(super) struct Session {
     pub method: &'static str,
     pub project_id: ProjectId,
     pub role: Role,
+    pub memberships: Memberships,
     pub trusted: TrustedRanges,
     pub read_at: Timestamp,
 }
@@ -55,6 +56,7 @@ impl Session {
             project_id: self.project_id,
             role: self.role,
             token_id: Some(self.token_id),
+            memberships: Arc::clone(&self.memberships),
         })
     }
 
@@ -132,6 +134,7 @@ mod tests {
             method: "universal-auth",
             project_id: ProjectId::generate(NOW, random),
             role: Role::Operator,
+            memberships: Arc::default(),
             trusted: TrustedRanges::parse("ips", &["10.0.0.0/8".to_owned()]).unwrap(),
             read_at: NOW,
         })

@@ -167,6 +167,7 @@ impl Authority {
             method,
             project_id,
             role,
+            memberships: self.reader().memberships_of(row.actor).await?.into(),
             trusted,
             read_at: now,
         };

@@ -19,32 +19,49 @@ use crate::error::Error;
 /// Most labels on one certificate.
 const METADATA_MAX: usize = 100;
 
+/// How a PKCS#12 file is wanted.
+#[derive(Clone, Copy)]
+pub struct Pkcs12Wish<'a> {
+    /// At least 6 characters.
+    pub password: &'a str,
+    pub alias: &'a str,
+    /// For software that reads nothing newer than 3DES and SHA-1. The audit entry says so.
+    pub legacy: bool,
+}
+
 impl Authority {
     /// The certificate, if the caller's project has it.
     pub async fn certificate_of(&self, call: &Call, id: CertificateId) -> Result<Certificate, Error> {
         self.reader().certificate(call.project_id(), id).await?.ok_or_else(|| Error::not_found("Certificate", id))
     }
 
-    /// Keys are readable by their requester and by administrators, never by auditors.
+    /// Keys are readable by their requester, by the operators of their application and by administrators, never by
+    /// auditors.
     #[must_use]
     pub fn may_read_key(&self, requester: &Requester, certificate: &Certificate) -> bool {
-        match requester.role() {
-            Role::Admin => true,
-            Role::Operator => certificate.requester == requester.actor_id(),
-            Role::Auditor => false,
-        }
+        self.may_manage(requester, certificate, Permission::CertificateReadPrivateKey)
     }
 
-    /// Certificates are renewed and changed by their requester and by administrators: whoever renews becomes the requester
-    /// of the successor, and reads its key.
+    /// Certificates are renewed, revoked and changed by their requester, by the operators of their application and by
+    /// administrators: whoever renews becomes the requester of the successor, and reads its key.
+    #[must_use]
+    pub fn may_manage(&self, requester: &Requester, certificate: &Certificate, permission: Permission) -> bool {
+        let own = certificate.requester == requester.actor_id();
+        let in_project = requester.role().allows(permission) && (own || requester.role() == Role::Admin);
+        in_project || certificate.application_id.is_some_and(|id| requester.is_allowed_as_member(id, permission))
+    }
+
     pub(crate) fn require_management(
         &self,
         requester: &Requester,
         certificate: &Certificate,
         permission: Permission,
     ) -> Result<(), Error> {
-        let own = certificate.requester == requester.actor_id();
-        if own || requester.role() == Role::Admin { Ok(()) } else { Err(Error::PermissionDenied(permission)) }
+        if self.may_manage(requester, certificate, permission) {
+            Ok(())
+        } else {
+            Err(Error::PermissionDenied(permission))
+        }
     }
 
     /// The private key in PKCS#8 PEM; `None` when the server holds none. Each read is audited before it is answered.
@@ -63,7 +80,7 @@ impl Authority {
         certificate: &Certificate,
         format: &str,
     ) -> Result<Option<PrivateKey>, Error> {
-        call.requester.require(Permission::CertificateReadPrivateKey)?;
+        call.requester.require_somewhere(Permission::CertificateReadPrivateKey)?;
         if !self.may_read_key(&call.requester, certificate) {
             return Err(Error::PermissionDenied(Permission::CertificateReadPrivateKey));
         }
@@ -76,31 +93,40 @@ impl Authority {
         Ok(Some(key))
     }
 
-    /// PKCS#12 with key and chain (RFC 7292), for people.
+    /// PKCS#12 with key and chain (RFC 7292), for whoever may read the key.
     pub async fn pkcs12(
         &self,
         call: &Call,
         id: CertificateId,
-        password: &str,
-        alias: &str,
+        wanted: &Pkcs12Wish<'_>,
     ) -> Result<(Certificate, Vec<u8>), Error> {
         let certificate = self.certificate_of(call, id).await?;
-        let Some(key) = self.read_key(call, &certificate, "pkcs12").await? else {
+        let format = if wanted.legacy { "pkcs12-legacy" } else { "pkcs12" };
+        let Some(key) = self.read_key(call, &certificate, format).await? else {
             return Err(Error::malformed(
                 "key.absent",
                 "id",
                 "the server holds no private key for this certificate, so there is nothing to put into a PKCS#12 file",
             ));
         };
-        let chain = if certificate.ca_id.is_some() { self.chain(&certificate).await? } else { Vec::new() };
+        let mut chain = self.chain(&certificate).await?;
+        chain.retain(|der| *der != certificate.der);
         let bytes =
-            pkcs12::write(&certificate.der, &key.to_pkcs8_der(), &chain, password, alias).map_err(Error::internal)?;
+            pkcs12::write(&certificate.der, &key.to_pkcs8_der(), &chain, wanted.password, wanted.alias, wanted.legacy)
+                .map_err(Error::internal)?;
         Ok((certificate, bytes))
     }
 
-    /// DER: the issuing CA first, the root last; for a self-signed certificate the certificate itself.
+    /// DER: the issuing CA first, the root last; for a self-signed certificate the certificate itself. Of a certificate
+    /// made elsewhere, what came along with it.
     pub async fn chain(&self, certificate: &Certificate) -> Result<Vec<Vec<u8>>, Error> {
-        let Some(issuer) = certificate.ca_certificate_id else { return Ok(vec![certificate.der.clone()]) };
+        let Some(issuer) = certificate.ca_certificate_id else {
+            let foreign = certificate.description.foreign.as_ref();
+            return match foreign {
+                Some(it) if it.subject != it.issuer => Ok(self.reader().foreign_chain(certificate.id).await?),
+                _ => Ok(vec![certificate.der.clone()]),
+            };
+        };
         let Some(ca) = self.reader().ca_certificate(issuer).await? else {
             return Err(Error::internal(format!("certificate {} names a CA certificate that is gone", certificate.id)));
         };
@@ -116,7 +142,7 @@ impl Authority {
         id: CertificateId,
         metadata: Vec<(String, String)>,
     ) -> Result<Certificate, Error> {
-        call.requester.require(Permission::CertificateEdit)?;
+        call.requester.require_somewhere(Permission::CertificateEdit)?;
         if metadata.len() > METADATA_MAX {
             return Err(Error::malformed("metadata.too_many", "metadata", format!("at most {METADATA_MAX} entries")));
         }
@@ -145,9 +171,10 @@ impl Authority {
 
     /// Cancels a request that is not finished. A finished one stays as it is.
     pub async fn cancel_request(&self, call: &Call, id: RequestId) -> Result<(CertificateRequest, bool), Error> {
-        call.requester.require(Permission::CertificateIssue)?;
+        call.requester.require_somewhere(Permission::CertificateIssue)?;
         let request = self.reader().request(call.project_id(), id).await?;
         let mut request = request.ok_or_else(|| Error::not_found("Certificate request", id))?;
+        call.requester.require_in(request.application_id, Permission::CertificateIssue)?;
         let open = matches!(
             request.status,
             RequestStatus::Pending | RequestStatus::PendingApproval | RequestStatus::PendingValidation

@@ -26,7 +26,7 @@ pub struct Explanation {
 impl Authority {
     /// Says what [`Authority::issue`] would do with this request, and why.
     pub async fn evaluate(&self, call: &Call, request: IssueRequest) -> Result<Explanation, Error> {
-        call.requester.require(Permission::CertificateIssue)?;
+        call.requester.require_somewhere(Permission::CertificateIssue)?;
         let ground = self.ground(call, request.target).await?;
         let explanation = match self.resolve_dry(call, &ground, request) {
             Ok(enrollment) => evaluated(&ground, &enrollment, self.now()),

@@ -64,7 +64,7 @@ const PAGES_MAX: usize = 1_000;
 
 impl Authority {
     pub async fn preview_bulk_revocation(&self, call: &Call, wanted: &BulkRevocation) -> Result<BulkPreview, Error> {
-        call.requester.require(Permission::CertificateRevoke)?;
+        call.requester.require_somewhere(Permission::CertificateRevoke)?;
         let now = self.now();
         let (found, _) = self.revocable(call, wanted, now).await?;
         Ok(BulkPreview { matching: found.len() as u64, confirm: self.confirmation(call, wanted, now) })
@@ -72,7 +72,7 @@ impl Authority {
 
     /// Revokes what the preview counted and is still active. Each certificate succeeds or fails for itself.
     pub async fn bulk_revoke(&self, call: &Call, wanted: &BulkRevocation, confirm: &str) -> Result<BulkOutcome, Error> {
-        call.requester.require(Permission::CertificateRevoke)?;
+        call.requester.require_somewhere(Permission::CertificateRevoke)?;
         let previewed_at = self.check_confirmation(call, wanted, confirm)?;
         let (found, has_more) = self.revocable(call, wanted, previewed_at).await?;
         let mut outcome = BulkOutcome { has_more, ..BulkOutcome::default() };

@@ -12,6 +12,9 @@ use crate::Authority;
 use crate::call::Call;
 use crate::error::Error;
 
+/// Characters of a UUID with its hyphens (RFC 9562 §4).
+const UUID_LENGTH: usize = 36;
+
 /// How a caller names a certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CertificateSelector {
@@ -26,7 +29,10 @@ impl CertificateSelector {
     /// A UUID, a SHA-256 fingerprint or a serial number, the latter two in hexadecimal with or without colons.
     pub fn parse(text: &str) -> Result<Self, Error> {
         let text = text.trim();
-        if let Ok(id) = text.parse() {
+        // With its hyphens: 32 bare digits are a serial number.
+        if text.len() == UUID_LENGTH
+            && let Ok(id) = text.parse()
+        {
             return Ok(Self::Id(id));
         }
         let digits: String = text.chars().filter(|it| *it != ':').collect();
@@ -79,7 +85,7 @@ impl Authority {
         selector: &CertificateSelector,
         reason: RevocationReason,
     ) -> Result<Revoked, Error> {
-        call.requester.require(Permission::CertificateRevoke)?;
+        call.requester.require_somewhere(Permission::CertificateRevoke)?;
         let certificate = self.select_certificate(call, selector).await?;
         self.require_management(&call.requester, &certificate, Permission::CertificateRevoke)?;
         self.revoke_certificate(call, certificate, reason, None).await
@@ -137,7 +143,7 @@ impl Authority {
 
     /// Takes a certificate off hold (RFC 5280 §5.3.1, removeFromCRL). Any other revocation is final.
     pub async fn release(&self, call: &Call, selector: &CertificateSelector) -> Result<Certificate, Error> {
-        call.requester.require(Permission::CertificateRevoke)?;
+        call.requester.require_somewhere(Permission::CertificateRevoke)?;
         let certificate = self.select_certificate(call, selector).await?;
         self.require_management(&call.requester, &certificate, Permission::CertificateRevoke)?;
         match certificate.revocation {
@@ -155,6 +161,7 @@ impl Authority {
             key_id: key,
             partition: certificate.crl_partition,
         });
+        write.changes.extend(self.resumed_renewal(&certificate).await?);
         if let Some(key) = key {
             let crls = self.reader().crls_of_key(key).await?;
             write.changes.extend(publications(&crls, certificate.crl_partition, now));
