@@ -13,15 +13,14 @@ use chancery_pkix::pem;
 use chancery_wire as wire;
 use chancery_wire::certificate::{
     CertificateAnswer, CertificateBundle, CertificatePem, CertificatesAnswer, CertificatesQuery, ConfigureRenewal,
-    ConfigureRenewalAnswer, ExportPkcs12, ExportQuery, MetadataAnswer, SearchCertificates, UpdateCertificate,
+    ConfigureRenewalAnswer, MetadataAnswer, SearchCertificates, UpdateCertificate,
 };
-use chancery_wire::words::ExportFormat;
 use http::header;
 
 use crate::authority_certificate::pem_chain;
 use crate::certificate_answer::{detailed, shown};
 use crate::error::ApiError;
-use crate::extract::{Answer, Body, Caller, Download, Id, PathText, Query};
+use crate::extract::{Answer, Body, Caller, Id, PathText, Query};
 use crate::identity::pairs;
 use crate::issues::Issues;
 use crate::profile::renew_at;
@@ -58,15 +57,6 @@ fn of_one() -> Vec<Endpoint> {
         Endpoint::get(path("/private-key"), CertificateReadPrivateKey, read_private_key)
             .named("readCertificatePrivateKey", "The private key of a certificate, in PEM")
             .answers_with("text/plain"),
-        Endpoint::get(path("/export"), CertificateRead, export)
-            .named("exportCertificate", "Download a certificate (PEM, chain or DER)")
-            .asks::<ExportQuery>()
-            .answers_with("application/octet-stream"),
-        Endpoint::post(path("/pkcs12"), CertificateReadPrivateKey, pkcs12)
-            .named("exportCertificatePkcs12", "Download certificate, chain and key as PKCS#12")
-            .takes::<ExportPkcs12>()
-            .answers_with("application/octet-stream")
-            .reads_only(),
         Endpoint::patch(path("/config"), CertificateEdit, configure)
             .named("configureCertificateRenewal", "Change when the server renews a certificate")
             .takes::<ConfigureRenewal>()
@@ -135,11 +125,21 @@ async fn read_pem(
     Id(id): Id<CertificateId>,
 ) -> Answer<CertificatePem> {
     let certificate = authority.certificate_of(&call, id).await?;
-    Ok(Json(CertificatePem {
-        certificate: to_pem(&certificate),
-        certificate_chain: Some(pem_chain(&authority.chain(&certificate).await?)),
-        serial_number: certificate.serial_number,
-    }))
+    Ok(Json(with_chain(&authority, &certificate).await?))
+}
+
+pub(crate) async fn with_chain(authority: &Authority, certificate: &Certificate) -> Result<CertificatePem, ApiError> {
+    Ok(CertificatePem {
+        certificate: to_pem(certificate),
+        certificate_chain: chain_text(authority, certificate).await?,
+        serial_number: certificate.serial_number.clone(),
+    })
+}
+
+/// PEM, nearest issuer first; absent for a certificate made elsewhere whose chain did not come along.
+async fn chain_text(authority: &Authority, certificate: &Certificate) -> Result<Option<String>, ApiError> {
+    let chain = authority.chain(certificate).await?;
+    Ok((!chain.is_empty()).then(|| pem_chain(&chain)))
 }
 
 async fn read_bundle(
@@ -159,7 +159,7 @@ pub(crate) async fn bundle(
 ) -> Result<CertificateBundle, ApiError> {
     Ok(CertificateBundle {
         certificate: Some(to_pem(certificate)),
-        certificate_chain: Some(pem_chain(&authority.chain(certificate).await?)),
+        certificate_chain: chain_text(authority, certificate).await?,
         private_key: readable_key(authority, call, certificate).await?,
         serial_number: Some(certificate.serial_number.clone()),
     })
@@ -183,59 +183,18 @@ async fn read_private_key(
     Id(id): Id<CertificateId>,
 ) -> Result<Response, ApiError> {
     let certificate = authority.certificate_of(&call, id).await?;
-    let key = authority.private_key(&call, &certificate).await?;
-    let key = key.ok_or_else(|| ApiError::not_found("Private key of the certificate", id))?;
+    private_key(&authority, &call, &certificate).await
+}
+
+/// The bare PEM.
+pub(crate) async fn private_key(
+    authority: &Authority,
+    call: &Call,
+    certificate: &Certificate,
+) -> Result<Response, ApiError> {
+    let key = authority.private_key(call, certificate).await?;
+    let key = key.ok_or_else(|| ApiError::not_found("Private key of the certificate", certificate.id))?;
     Ok(([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], key.as_str().to_owned()).into_response())
-}
-
-async fn export(
-    State(authority): State<Authority>,
-    Caller(call): Caller,
-    Id(id): Id<CertificateId>,
-    Query(query): Query<ExportQuery>,
-) -> Result<Download, ApiError> {
-    let certificate = authority.certificate_of(&call, id).await?;
-    let named = |extension: &str| format!("certificate-{}.{extension}", certificate.serial_number);
-    let format = query.format.as_deref().unwrap_or("pem");
-    match ExportFormat::from_name(format) {
-        Some(ExportFormat::Pem) => {
-            let bytes = to_pem(&certificate).into_bytes();
-            Ok(Download { media_type: "application/x-pem-file", name: named("pem"), bytes })
-        }
-        Some(ExportFormat::Chain) => {
-            let mut text = to_pem(&certificate);
-            if certificate.ca_certificate_id.is_some() {
-                text.push_str(&pem_chain(&authority.chain(&certificate).await?));
-            }
-            Ok(Download { media_type: "application/x-pem-file", name: named("chain.pem"), bytes: text.into_bytes() })
-        }
-        Some(ExportFormat::Der) => {
-            Ok(Download { media_type: "application/pkix-cert", name: named("cer"), bytes: certificate.der.clone() })
-        }
-        Some(ExportFormat::Pkcs7) => {
-            Err(ApiError::bad_request("export.format", "PKCS#7 does not exist in this build; use pem, chain or der"))
-        }
-        None => {
-            let shown: String = format.chars().take(40).collect();
-            let message = format!("{shown:?} is not one of pem, chain, der");
-            Err(ApiError::invalid(vec![crate::issues::issue("format", "invalid_enum_value", message)]))
-        }
-    }
-}
-
-async fn pkcs12(
-    State(authority): State<Authority>,
-    Caller(call): Caller,
-    Id(id): Id<CertificateId>,
-    Body(body): Body<ExportPkcs12>,
-) -> Result<Download, ApiError> {
-    let mut issues = Issues::default();
-    issues.length("password", &body.password, 6..=1_024);
-    issues.length("alias", &body.alias, 1..=255);
-    issues.finish()?;
-    let (certificate, bytes) = authority.pkcs12(&call, id, &body.password, &body.alias).await?;
-    let name = format!("certificate-{}.p12", certificate.serial_number);
-    Ok(Download { media_type: "application/octet-stream", name, bytes })
 }
 
 async fn configure(
@@ -257,6 +216,7 @@ async fn configure(
 fn configuration(body: ConfigureRenewal) -> Result<RenewalConfiguration, ApiError> {
     let mut issues = Issues::default();
     let sets = body.renew_before_days.is_some() || body.renew_at.is_some() || body.renew_jitter.is_some();
+    let superseded = body.revoke_superseded_after.into_change();
     if body.enable_auto_renewal == Some(false) && sets {
         issues.add("enableAutoRenewal", "false cannot be combined with settings of the renewal");
     }
@@ -270,6 +230,7 @@ fn configuration(body: ConfigureRenewal) -> Result<RenewalConfiguration, ApiErro
         renew_before_days: days.and_then(|days| u32::try_from(days).ok()),
         renew_at: body.renew_at.and_then(|at| renew_at("renewAt", at, &mut issues)),
         renew_jitter: issues.ttl("renewJitter", body.renew_jitter.as_deref()),
+        revoke_superseded_after: superseded.map(|text| issues.ttl("revokeSupersededAfter", text.as_deref())),
     };
     issues.finish()?;
     Ok(configuration)
@@ -385,5 +346,9 @@ mod tests {
         check(r#"{"renewAt":{"fraction":0.5,"before":"1d"}}"#, false);
         check(r#"{"renewAt":{}}"#, false);
         check(r#"{"renewJitter":"soon"}"#, false);
+        check(r#"{"revokeSupersededAfter":"1d"}"#, true);
+        check(r#"{"revokeSupersededAfter":null}"#, true);
+        check(r#"{"revokeSupersededAfter":"0d"}"#, false);
+        check(r#"{"enableAutoRenewal":false,"revokeSupersededAfter":"1d"}"#, true);
     }
 }

@@ -1,14 +1,16 @@
 //! A certificate of the inventory in the wire's words.
 
 use chancery_authority::{Authority, Call};
-use chancery_model::certificate::{Certificate, CertificateStatus};
+use chancery_model::certificate::{Certificate, CertificateStatus, ForeignDescription, RenewalSettings};
 use chancery_model::{CertificateId, Timestamp};
 use chancery_pkix::AttributeType;
 use chancery_wire as wire;
-use chancery_wire::certificate::{BasicConstraints, CertificateDetails, Fingerprints, SubjectDetails};
+use chancery_wire::certificate::{BasicConstraints, CertificateDetails, Fingerprints, ForeignDetails, SubjectDetails};
 
+use crate::application::name_of;
 use crate::error::ApiError;
 use crate::identity::pairs;
+use crate::profile_answer::{duration, renew_at};
 
 /// Renewals followed to find the latest of a line.
 const LINE_MAX: usize = 100;
@@ -93,13 +95,24 @@ pub(crate) async fn detailed(
         },
         ca_name: ca.map(|it| it.name),
         profile_name: profile.map(|it| it.slug),
-        application_name: None,
+        application_name: name_of(authority, call, from.application_id).await?,
         ca_type: from.ca_id.map(|_| "internal".to_owned()),
         has_private_key: from.key_id.is_some(),
         latest_renewal_certificate_id: latest.map(|id| id.as_uuid()),
+        renewal_settings: from.renewal.settings.map(renewal_settings),
         metadata: pairs(&from.metadata),
+        foreign: from.description.foreign.as_ref().map(|it| foreign(it, from)),
     });
     Ok(answer)
+}
+
+fn renewal_settings(from: RenewalSettings) -> wire::certificate::RenewalSettings {
+    wire::certificate::RenewalSettings {
+        switched_off: from.switched_off,
+        renew_at: from.renew_at.map(renew_at),
+        renew_jitter: from.renew_jitter.map(duration),
+        revoke_superseded_after: from.revoke_superseded_after.map(duration),
+    }
 }
 
 async fn latest_renewal(
@@ -116,6 +129,18 @@ async fn latest_renewal(
         }
     }
     Ok(latest)
+}
+
+fn foreign(it: &ForeignDescription, from: &Certificate) -> ForeignDetails {
+    ForeignDetails {
+        subject: it.subject.clone(),
+        issuer: it.issuer.clone(),
+        key: it.key.clone(),
+        signature: it.signature.clone(),
+        extended_key_usages: it.extended_key_usages.clone(),
+        extensions: it.extensions.clone(),
+        is_weak: from.description.has_weak_key(),
+    }
 }
 
 pub(crate) fn subject(from: &Certificate) -> SubjectDetails {
@@ -155,6 +180,5 @@ fn joined<'a>(values: impl Iterator<Item = &'a str>) -> Option<String> {
 }
 
 fn sha1(from: &Certificate) -> Option<String> {
-    let parsed = chancery_pkix::Certificate::from_der(&from.der).ok()?;
-    Some(hex::encode(parsed.fingerprint_sha1()))
+    Some(hex::encode(chancery_pkix::certificate::fingerprint_sha1(&from.der)))
 }

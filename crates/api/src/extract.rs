@@ -15,8 +15,16 @@ use crate::error::ApiError;
 use crate::issues::{Issues, issue};
 use crate::json;
 
-/// Largest body.
+/// Largest body, unless a route says otherwise.
 pub(crate) const BODY_MAX: usize = 256 * 1024;
+
+/// Largest body of the route; a request extension.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct BodyMax(pub usize);
+
+fn body_max(parts: &Parts) -> usize {
+    parts.extensions.get::<BodyMax>().map_or(BODY_MAX, |most| most.0)
+}
 
 /// What most handlers answer.
 pub(crate) type Answer<T> = Result<Json<T>, ApiError>;
@@ -33,29 +41,30 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
 }
 
 /// Reads a body within the limit; compressed bodies are refused, so that nothing grows while it is read.
-pub(crate) async fn read_body(headers: &HeaderMap, body: AxumBody) -> Result<Bytes, ApiError> {
+pub(crate) async fn read_body(parts: &Parts, body: AxumBody) -> Result<Bytes, ApiError> {
+    let (headers, most) = (&parts.headers, body_max(parts));
     let encoded =
         headers.get(CONTENT_ENCODING).is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity"));
     if encoded {
         return Err(unsupported("Content-Encoding is not supported; send the body as it is"));
     }
     let announced = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-    if announced.is_some_and(|length| length > BODY_MAX as u64) {
-        return Err(too_large());
+    if announced.is_some_and(|length| length > most as u64) {
+        return Err(too_large(most));
     }
-    to_bytes(body, BODY_MAX).await.map_err(|error| {
+    to_bytes(body, most).await.map_err(|error| {
         let limited =
             std::error::Error::source(&error).is_some_and(|source| source.is::<http_body_util::LengthLimitError>());
         if limited {
-            too_large()
+            too_large(most)
         } else {
             ApiError::bad_request("body.incomplete", "The body ended before it was complete")
         }
     })
 }
 
-fn too_large() -> ApiError {
-    let message = format!("The body is larger than {} KiB", BODY_MAX / 1024);
+fn too_large(most: usize) -> ApiError {
+    let message = format!("The body is larger than {} KiB", most / 1024);
     ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "PayloadTooLarge", "body.too_large", message)
 }
 
@@ -83,7 +92,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
         if !is_json(&parts.headers) {
             return Err(unsupported("Send the body as application/json"));
         }
-        let bytes = read_body(&parts.headers, body).await?;
+        let bytes = read_body(&parts, body).await?;
         json::parse(&bytes).map(Self)
     }
 }
@@ -96,7 +105,7 @@ impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for OptionalB
 
     async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
         let (parts, body) = request.into_parts();
-        let bytes = read_body(&parts.headers, body).await?;
+        let bytes = read_body(&parts, body).await?;
         if bytes.trim_ascii().is_empty() {
             return Ok(Self(T::default()));
         }
@@ -120,7 +129,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonOrForm<T> {
         if !form && !is_json(&parts.headers) {
             return Err(unsupported("Send the body as application/json or application/x-www-form-urlencoded"));
         }
-        let bytes = read_body(&parts.headers, body).await?;
+        let bytes = read_body(&parts, body).await?;
         if form { urlencoded(&bytes).map(Self) } else { json::parse(&bytes).map(Self) }
     }
 }

@@ -1,6 +1,8 @@
 //! What a search body asks for, in the store's terms. Unknown words are refused; nothing of it ever becomes SQL text.
 
-use chancery_model::certificate::{CertificateFilter, CertificateSort, CertificateStatus};
+use chancery_model::certificate::{
+    CertificateFilter, CertificateSort, CertificateSource, CertificateStatus, CertificateView,
+};
 use chancery_model::page::{PageRequest, SortOrder};
 use chancery_model::request::{RequestFilter, RequestStatus};
 use chancery_model::{ApplicationId, CaId, ProfileId};
@@ -28,7 +30,8 @@ pub(crate) fn certificates(body: SearchCertificates) -> Result<Option<(Certifica
     let excludes_all = key_algorithms.as_ref().is_some_and(Vec::is_empty);
     let filter = CertificateFilter {
         search: text("search", body.search, &mut issues),
-        common_name: text("commonName", body.common_name.or(body.friendly_name), &mut issues),
+        common_name: text("commonName", body.common_name, &mut issues),
+        friendly_name: text("friendlyName", body.friendly_name, &mut issues),
         statuses: list("status", body.status.as_deref(), CertificateStatus::from_name, &mut issues),
         profile_ids: ids("profileIds", body.profile_ids, ProfileId::from_uuid, &mut issues),
         ca_ids: ids("caIds", body.ca_ids, CaId::from_uuid, &mut issues),
@@ -47,6 +50,9 @@ pub(crate) fn certificates(body: SearchCertificates) -> Result<Option<(Certifica
         ),
         extended_key_usage: body.extended_key_usage.and_then(|it| issues.word("extendedKeyUsage", it.as_str())),
         metadata: metadata(body.metadata, &mut issues),
+        source: body.source.as_deref().and_then(CertificateSource::from_name),
+        application_id: body.application_id.map(ApplicationId::from_uuid),
+        view: body.view.as_deref().filter(|it| !it.is_empty()).and_then(|name| view(name, &mut issues)),
         sort_by: match body.sort_by.as_deref() {
             None | Some("" | "createdAt") => CertificateSort::CreatedAt,
             Some("notAfter") => CertificateSort::NotAfter,
@@ -62,13 +68,22 @@ pub(crate) fn certificates(body: SearchCertificates) -> Result<Option<(Certifica
     Ok((!impossible && !excludes_all).then_some((filter, page)))
 }
 
-/// Conditions that no certificate of this build meets. Friendly names are common names here.
+fn view(name: &str, issues: &mut Issues) -> Option<CertificateView> {
+    let found = CertificateView::from_name(name);
+    if found.is_none() {
+        let known: Vec<&str> = CertificateView::ALL.iter().map(|it| it.as_str()).collect();
+        issues.add_as("view", "invalid_enum_value", format!("must be one of {}", known.join(", ")));
+    }
+    found
+}
+
+/// Conditions that no certificate of this build meets: sources such as `discovered`, and doors that do not exist.
 fn is_impossible(body: &SearchCertificates) -> bool {
-    let names_differ = matches!((&body.common_name, &body.friendly_name), (Some(one), Some(other)) if one != other);
-    let other_source = body.source.as_deref().is_some_and(|it| !it.is_empty() && it != "issued");
+    let other_source =
+        body.source.as_deref().is_some_and(|it| !it.is_empty() && CertificateSource::from_name(it).is_none());
     let other_door =
         body.enrollment_types.as_ref().is_some_and(|it| !it.is_empty() && !it.iter().any(|one| one == "api"));
-    names_differ || other_source || other_door
+    other_source || other_door
 }
 
 /// The algorithms that both `keyAlgorithm` and `keySizes` allow; absent when neither is given.
@@ -181,6 +196,8 @@ mod tests {
             r#"{"limit":501}"#,
             r#"{"notAfterTo":"soon"}"#,
             r#"{"profileIds":["x"]}"#,
+            r#"{"view":"everything"}"#,
+            r#"{"applicationId":"x"}"#,
         ] {
             assert_eq!(read(text).expect_err(text).status(), 422, "{text}");
         }
@@ -197,12 +214,22 @@ mod tests {
     }
 
     #[test]
+    fn views_sources_and_applications_are_conditions() {
+        let (filter, _) = read(r#"{"view":"weak-key","source":"imported","friendlyName":"web"}"#).unwrap().unwrap();
+        assert_eq!(filter.view, Some(CertificateView::WeakKey));
+        assert_eq!(filter.source, Some(CertificateSource::Imported));
+        assert_eq!((filter.friendly_name.as_deref(), filter.common_name), (Some("web"), None));
+        assert!(read(r#"{"view":"","source":""}"#).unwrap().unwrap().0.view.is_none());
+        let (filter, _) = read(r#"{"applicationId":"00000000-0000-7000-8000-000000000000"}"#).unwrap().unwrap();
+        assert!(filter.application_id.is_some());
+    }
+
+    #[test]
     fn conditions_that_exclude_each_other_find_nothing() {
         for text in [
             r#"{"source":"discovered"}"#,
             r#"{"enrollmentTypes":["acme"]}"#,
             r#"{"keyAlgorithm":"RSA_2048","keySizes":[4096]}"#,
-            r#"{"commonName":"a","friendlyName":"b"}"#,
         ] {
             assert!(read(text).unwrap().is_none(), "{text}");
         }

@@ -1,8 +1,10 @@
-//! `chancery cert`: request, renew, show, list and download certificates.
+//! `chancery cert`: request, renew, show, list, download and revoke certificates.
 
 mod destination;
 mod download;
+mod import;
 mod request;
+mod revoke;
 
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
@@ -22,7 +24,9 @@ Examples:
     | chancery cert request --profile tls-server --csr - --out-dir api
   chancery cert list --status active
   chancery cert renew 0198c0de-0000-7000-8000-000000000000
-  chancery cert download 0198c0de-0000-7000-8000-000000000000 --format pkcs12 --password-file pw --out www.p12";
+  chancery cert download 0198c0de-0000-7000-8000-000000000000 --format pkcs12 --password-file pw --out www.p12
+  chancery cert import /etc/pki/tls/certs --recursive --dry-run
+  chancery cert revoke 0198c0de-0000-7000-8000-000000000000 --reason key-compromise";
 
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
@@ -45,6 +49,12 @@ enum CertificateCommand {
     List(ListArguments),
     /// Fetch a certificate, its chain or its private key
     Download(download::DownloadArguments),
+    /// Revoke a certificate, or put it on hold with --reason certificate-hold
+    Revoke(revoke::RevokeArguments),
+    /// Take a certificate off hold: it is valid again
+    Release(revoke::ReleaseArguments),
+    /// Bring certificates that were made elsewhere into the inventory
+    Import(import::ImportArguments),
 }
 
 #[derive(Debug, Args)]
@@ -93,6 +103,9 @@ pub(crate) async fn run(arguments: CertificateArguments) -> Result<(), CliError>
         CertificateCommand::Show(show) => show_certificate(&connection.connect().await?, &show.id, output).await,
         CertificateCommand::List(list) => list_certificates(&connection.connect().await?, list, output).await,
         CertificateCommand::Download(download) => download::download(connection, download, output).await,
+        CertificateCommand::Revoke(revoke) => revoke::revoke(&connection.connect().await?, revoke, output).await,
+        CertificateCommand::Release(release) => revoke::release(&connection.connect().await?, release, output).await,
+        CertificateCommand::Import(import) => import::import(connection, import, output).await,
     }
 }
 

@@ -40,6 +40,18 @@ pub fn read_text(path: &Path) -> Result<String, CliError> {
     Ok(text)
 }
 
+/// The bytes of a file of at most so many.
+pub fn read_bytes(path: &Path, most: u64) -> Result<Vec<u8>, CliError> {
+    let fail = |source| CliError::file("read", path, source);
+    let mut bytes = Vec::new();
+    let length = File::open(path).map_err(fail)?.take(most + 1).read_to_end(&mut bytes).map_err(fail)?;
+    if u64::try_from(length).unwrap_or(u64::MAX) > most {
+        let text = format!("it is larger than {} KiB", most / 1024);
+        return Err(fail(io::Error::new(io::ErrorKind::FileTooLarge, text)));
+    }
+    Ok(bytes)
+}
+
 /// Writes a whole file and waits until it is on disk. A replaced file is swapped in one step, so that nobody ever sees
 /// half of it and its new mode holds from the first byte on.
 pub fn write(path: &Path, contents: &[u8], access: Access, existing: Existing) -> Result<(), CliError> {

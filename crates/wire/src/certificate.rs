@@ -238,6 +238,10 @@ wire! {
         pub renew_at: Option<RenewAt>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub renew_jitter: Option<String>,
+        /// How long after its renewal the certificate is revoked; `null` follows application and profile again.
+        #[serde(default, skip_serializing_if = "Nullable::is_missing")]
+        #[schema(value_type = Option<String>)]
+        pub revoke_superseded_after: Nullable<String>,
     }
 
     pub struct ConfigureRenewalAnswer {
@@ -295,7 +299,7 @@ wire! {
         #[serde(rename = "isCA")]
         pub is_ca: Option<bool>,
         pub path_length: Option<u8>,
-        /// `issued`.
+        /// `issued` or `imported`.
         pub source: Option<String>,
         pub discovery_metadata: Option<serde_json::Value>,
         #[serde(flatten)]
@@ -315,7 +319,42 @@ wire! {
         pub ca_type: Option<String>,
         pub has_private_key: bool,
         pub latest_renewal_certificate_id: Option<Uuid>,
+        /// What was set for this certificate beyond its profile.
+        #[serde(default)]
+        pub renewal_settings: Option<RenewalSettings>,
         pub metadata: Vec<KeyValue>,
+        /// Of a certificate made elsewhere: what it says beyond the words above.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub foreign: Option<ForeignDetails>,
+    }
+
+    /// What only a certificate made elsewhere may say.
+    pub struct ForeignDetails {
+        /// The whole subject as text (RFC 4514).
+        pub subject: String,
+        /// The issuer's name as text (RFC 4514).
+        pub issuer: String,
+        /// The key as people name it: `RSA 1024`, `DSA`.
+        pub key: String,
+        /// The signature algorithm: a known name, else the object identifier.
+        pub signature: String,
+        /// Object identifiers of purposes that have no word here.
+        pub extended_key_usages: Vec<String>,
+        /// Object identifiers of extensions that were not understood.
+        pub extensions: Vec<String>,
+        /// Whether key or signature are too weak today.
+        pub is_weak: bool,
+    }
+
+    /// Renewal settings of one certificate; what is `null` follows its application or profile.
+    pub struct RenewalSettings {
+        /// The server does not renew it.
+        pub switched_off: bool,
+        pub renew_at: Option<RenewAt>,
+        /// Such as `1h`.
+        pub renew_jitter: Option<String>,
+        /// Such as `1d`.
+        pub revoke_superseded_after: Option<String>,
     }
 
     /// The subject, attribute by attribute.
@@ -374,6 +413,9 @@ wire! {
         pub password: String,
         /// At least 1 character.
         pub alias: String,
+        /// 3DES and SHA-1 in place of AES and SHA-256, for software that reads nothing newer. Default false.
+        #[serde(default, deserialize_with = "lenient_bool", skip_serializing_if = "Option::is_none")]
+        pub legacy: Option<bool>,
     }
 
     pub struct UpdateCertificate {
@@ -428,8 +470,14 @@ wire! {
         pub key_sizes: Option<Vec<u32>>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub enrollment_types: Option<Vec<String>>,
+        /// `issued` or `imported`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub source: Option<String>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub application_id: Option<Uuid>,
+        /// A ready-made question: `expiring`, `failed-renewal`, `weak-key`, `superseded-active`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub view: Option<String>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub not_after_from: Option<String>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -468,7 +516,7 @@ query! {
     }
 
     pub struct ExportQuery {
-        /// `pem` (default), `chain` or `der`.
+        /// `pem` (default), `chain`, `der` or `pkcs7`.
         pub format: Option<String>,
     }
 }

@@ -10,9 +10,12 @@
 
 use std::collections::BTreeSet;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use chancery_api::{Access, RouteInfo, routes};
 use chancery_model::permission::Role;
-use chancery_pkix::KeyAlgorithm;
+use chancery_pkix::{KeyAlgorithm, pem, pkcs12};
+use chancery_testkit::judge;
 use chancery_testkit::world::{Pki, Session, World, certification_request, id_at, text};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -73,7 +76,7 @@ fn nowhere(path: &str) -> String {
 }
 
 async fn call(session: &Session, route: &RouteInfo, path: &str, body: &Value) -> (u16, Value) {
-    let has_body = route.method == Method::POST || route.method == Method::PATCH;
+    let has_body = [Method::POST, Method::PUT, Method::PATCH].contains(&route.method);
     session.send(route.method.clone(), path, has_body.then_some(body)).await
 }
 
@@ -173,7 +176,15 @@ struct Things {
     profile: Uuid,
     profile_slug: String,
     certificate: String,
+    serial_number: String,
+    /// PEM and PKCS#12 of a certificate that nobody here knows.
+    foreign: Foreign,
     request: String,
+    /// With `applied_profile` attached and enrolment by it on; the administrator and `identity` are members.
+    application: String,
+    application_name: String,
+    applied_profile: Uuid,
+    administrator: String,
     identity: String,
     bare_identity: String,
     secret: String,
@@ -182,6 +193,23 @@ struct Things {
     csr: String,
     not_after: String,
     count: u32,
+}
+
+struct Foreign {
+    pem: String,
+    pkcs12: String,
+}
+
+/// A certificate that OpenSSL has made for itself.
+fn foreign(common_name: &str) -> Foreign {
+    let subject = format!("/CN={common_name}");
+    let arguments = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", "-"];
+    let made = judge::openssl_reads(&[&arguments[..], &["-subj", &subject]].concat(), b"");
+    let blocks = pem::decode(&made, pem::OutsideText::Skip).unwrap();
+    let of = |label: &str| blocks.iter().find(|block| block.label == label).unwrap().der.clone();
+    let (key, certificate) = (of("PRIVATE KEY"), of(pem::CERTIFICATE));
+    let pkcs12 = pkcs12::write(&certificate, &key, &[], "correct horse", "foreign", false).unwrap();
+    Foreign { pem: pem::encode(pem::CERTIFICATE, &certificate), pkcs12: STANDARD.encode(pkcs12) }
 }
 
 async fn things(world: &World, pki: Pki, count: u32) -> Things {
@@ -204,8 +232,16 @@ async fn things(world: &World, pki: Pki, count: u32) -> Things {
     let secret = admin.ok(Method::POST, &format!("{login}/client-secrets"), Some(&json!({}))).await;
     let projects = admin.ok(Method::GET, "/api/v1/projects", None).await;
     let project = json!({"projectName": format!("new-{count}")});
+    let application_name = format!("application-{count}");
+    let applied_profile = world.profile(&json!({"caId": pki.issuing, "certificatePolicyId": pki.template})).await;
+    let (application, administrator) =
+        application(world, &application_name, [applied_profile, pki.profile], &identity).await;
     Things {
         pki,
+        application,
+        application_name,
+        applied_profile,
+        administrator,
         project: text(&projects, "/projects/0/id"),
         project_slug: text(&projects, "/projects/0/slug"),
         new_project: text(&admin.ok(Method::POST, "/api/v2/workspace", Some(&project)).await, "/project/id"),
@@ -216,6 +252,8 @@ async fn things(world: &World, pki: Pki, count: u32) -> Things {
         profile: world.profile(&profile).await,
         profile_slug,
         certificate: text(&issued, "/certificate/certificateId"),
+        serial_number: text(&issued, "/certificate/serialNumber"),
+        foreign: foreign(&format!("foreign-{count}")),
         request: text(&issued, "/certificateRequestId"),
         bare_identity: made("bare").await,
         identity,
@@ -226,6 +264,22 @@ async fn things(world: &World, pki: Pki, count: u32) -> Things {
         not_after: world.date_in_days(300),
         count,
     }
+}
+
+/// An application with a profile that it enrols by and another, and two members: the administrator, whose id is given back, and an
+/// identity.
+async fn application(world: &World, name: &str, [profile, other]: [Uuid; 2], identity: &str) -> (String, String) {
+    let admin = world.admin();
+    let base = "/api/v1/cert-manager/applications";
+    let made = admin.ok(Method::POST, base, Some(&json!({"name": name, "profileIds": [profile, other]}))).await;
+    let id = text(&made, "/application/id");
+    let enrollment = format!("{base}/{id}/profiles/{profile}/enrollment/api");
+    admin.ok(Method::PUT, &enrollment, Some(&json!({"autoRenew": false}))).await;
+    let people = json!({"emails": ["admin@world.test"], "role": "operator"});
+    let people = admin.ok(Method::POST, &format!("{base}/{id}/users"), Some(&people)).await;
+    let member = format!("{base}/{id}/identities/{identity}");
+    admin.ok(Method::POST, &member, Some(&json!({"role": "operator"}))).await;
+    (id, text(&people, "/memberships/0/actorUserId"))
 }
 
 impl Things {
@@ -240,9 +294,16 @@ impl Things {
             "identityId" if route == "POST /api/v1/auth/universal-auth/identities/{identityId}" => {
                 self.bare_identity.clone()
             }
+            "identityId" if route.starts_with("POST /api/v1/cert-manager/applications") => self.bare_identity.clone(),
             "identityId" => self.identity.clone(),
+            "applicationId" => self.application.clone(),
+            "name" => self.application_name.clone(),
+            "profileId" => self.applied_profile.to_string(),
+            "userId" => self.administrator.clone(),
+            "groupId" => Uuid::nil().to_string(),
             "clientSecretId" => self.secret.clone(),
             "requestId" => self.request.clone(),
+            "serialNumber" => self.serial_number.clone(),
             "projectId" if route.ends_with("/administrators") => self.new_project.clone(),
             "projectId" => self.project.clone(),
             "slug" if route.contains("certificate-profiles") => self.profile_slug.clone(),
@@ -282,12 +343,32 @@ impl Things {
             }
             "POST /certificate-profiles" => json!({"slug": format!("made-{count}"), "enrollmentType": "api",
                 "caId": self.pki.issuing, "certificatePolicyId": self.pki.template}),
+            "POST /applications" => json!({"name": format!("made-{count}")}),
+            "PATCH /applications/{applicationId}" => json!({"description": "changed"}),
+            "POST /applications/{applicationId}/profiles" => json!({"profileIds": [self.profile]}),
+            "PUT /applications/{applicationId}/profiles/{profileId}/enrollment/api" => {
+                json!({"autoRenew": true, "renewBeforeDays": 7})
+            }
+            "POST /applications/{applicationId}/users" => json!({"emails": ["admin@world.test"], "role": "admin"}),
+            "PATCH /applications/{applicationId}/users/{userId}"
+            | "PATCH /applications/{applicationId}/identities/{identityId}"
+            | "POST /applications/{applicationId}/identities/{identityId}" => json!({"role": "auditor"}),
+            "POST /access/identities/{identityId}" | "PATCH /access/identities/{identityId}" => {
+                json!({"roles": [{"role": "auditor"}]})
+            }
+            "POST /certificates/{id}/application" => json!({"applicationId": self.application}),
             "POST /certificates" | "POST /certificates/evaluate" => {
                 json!({"profileId": self.pki.profile, "attributes": {"commonName": "www.acme.test"}})
             }
             "POST /certificates/issue-certificate" | "POST /api/v1/pki/certificates/issue-certificate" => flat,
             "POST /certificates/sign-certificate" | "POST /api/v1/pki/certificates/sign-certificate" => signed,
             "PATCH /certificates/{id}" => json!({"metadata": [{"key": "team", "value": "blue"}]}),
+            "POST /certificates/import-certificate" => json!({"certificatePem": self.foreign.pem}),
+            "POST /certificates/import-pkcs12" | "POST /certificates/pkcs12/extract" => {
+                json!({"pkcs12": self.foreign.pkcs12, "password": "correct horse"})
+            }
+            // A change every time, or there would be nothing to audit.
+            "PATCH /settings/clean-up" => json!({"enabled": true, "expiredForDays": count + 1}),
             "PATCH /certificates/{id}/config" => json!({"renewBeforeDays": 5}),
             "POST /certificates/{id}/pkcs12" => json!({"password": "correct horse", "alias": "www"}),
             "POST /api/v1/auth/login" => {
@@ -312,6 +393,12 @@ impl Things {
             "POST /api/v1/auth/token/renew" | "POST /api/v1/auth/token/revoke" => {
                 let passing = world.identity("passing", "operator").await;
                 json!({"accessToken": passing.token().unwrap()})
+            }
+            "POST /api/v1/cert-manager/applications/{applicationId}/users" => {
+                let member =
+                    format!("/api/v1/cert-manager/applications/{}/users/{}", self.application, self.administrator);
+                world.admin().ok(Method::DELETE, &member, None).await;
+                self.body(route)
             }
             "POST /api/v1/cert-manager/ca/internal/{caId}/import-certificate" => {
                 let base = "/api/v1/cert-manager/ca/internal";

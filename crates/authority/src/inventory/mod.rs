@@ -1,0 +1,15 @@
+//! The inventory beyond what was issued here: certificates that were made elsewhere come in by [`import`], PKCS#12 files
+//! are looked into by [`bundle`], and what has ended long ago goes out by [`cleanup`].
+//!
+//! Called by the doors and by the job loop. A foreign certificate is read leniently and shown as it is: it never passes
+//! the template rules or the lint, because nothing here answers for what it says.
+
+pub mod bundle;
+mod chain;
+pub(crate) mod cleanup;
+mod foreign;
+pub mod import;
+
+pub use bundle::{BundleEntry, BundleImport, BundleItem};
+pub use cleanup::{CleanUpPatch, CleanUpPolicy};
+pub use import::{ImportOutcome, ImportRequest, Imported};
