@@ -273,5 +273,6 @@ fn audit_details(certificate: &Certificate) -> serde_json::Value {
         "caId": certificate.ca_id,
         "templateId": certificate.template_id,
         "templateVersion": certificate.template_version,
+        "renewedFrom": certificate.renewal.renewed_from,
     })
 }

@@ -5,9 +5,11 @@ use chancery_model::certificate::{Certificate, RenewalState};
 use chancery_model::job::{JobKey, JobKind, NewJob};
 use chancery_model::profile::ApiEnrollment;
 use chancery_model::time::Ttl;
+use chancery_store::Change;
 
 use super::due;
 use crate::Authority;
+use crate::error::Error;
 use crate::issuance::Ground;
 
 /// The new certificate's place in its line of renewals.
@@ -40,6 +42,33 @@ impl Authority {
             },
             revocation: predecessor.and_then(|it| revocation_of(it, api, certificate)),
         }
+    }
+
+    /// What makes a certificate that comes off hold due again, as it would have been; the hold has taken its due time.
+    pub(crate) async fn resumed_renewal(&self, certificate: &Certificate) -> Result<Option<Change>, Error> {
+        let now = self.now();
+        let Some(profile_id) = certificate.profile_id else { return Ok(None) };
+        if certificate.renewal.renewed_by.is_some() || certificate.not_after < now {
+            return Ok(None);
+        }
+        let Some(profile) = self.reader().profile(certificate.project_id, profile_id).await? else { return Ok(None) };
+        let attached = match certificate.application_id {
+            Some(application) => self.reader().application_profile(application, profile_id).await?,
+            None => None,
+        };
+        let settings = profile.settings;
+        let eligible = certificate.key_id.is_some() || (certificate.from_csr() && settings.allow_key_reuse);
+        let api = attached.map_or(settings.api, |it| it.api);
+        let plan = eligible
+            .then(|| due::planned(certificate, Some(&certificate.renewal), api.as_ref(), self.random()))
+            .flatten();
+        Ok(plan.map(|plan| Change::ConfigureRenewal {
+            id: certificate.id,
+            renew_before_days: plan.renew_before_days,
+            due_at: Some(plan.due_at),
+            settings: certificate.renewal.settings,
+            at: now,
+        }))
     }
 }
 

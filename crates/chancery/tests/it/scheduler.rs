@@ -141,6 +141,7 @@ async fn renewal_comes_at_the_due_second_and_not_one_second_earlier() {
         let entries = audited(&world, "certificate.renewed", &new_id).await;
         assert_eq!(entries.len(), 1);
         assert_eq!((&entries[0]["actor"]["type"], &entries[0]["outcome"]), (&json!("system"), &json!("success")));
+        assert_eq!(entries[0]["details"]["renewedFrom"], json!(id));
 
         arrive(&world, due + 60).await;
         assert_eq!(successor(&world, &id).await, Some(new_id.clone()));
@@ -460,6 +461,34 @@ async fn what_is_revoked_deleted_switched_off_or_renewed_by_hand_is_left_alone()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_certificate_that_comes_off_hold_is_due_again() {
+    let world = World::start().await;
+    let pki = world.pki().await;
+    let profile = renewing(&world, &pki, &json!({})).await;
+    let hold = json!({"revocationReason": "CERTIFICATE_HOLD"});
+    let (early, late) = (issue(&world, profile, "10d").await, issue(&world, profile, "10d").await);
+    let days = json!({"renewBeforeDays": 2});
+    world.operator().ok(Method::PATCH, &path(&early, "/config"), Some(&days)).await;
+    let planned = due(&world, &early).await;
+    for id in [&early, &late] {
+        world.operator().ok(Method::POST, &path(id, "/revoke"), Some(&hold)).await;
+        assert_eq!(shown(world.operator(), id).await["renewalDueAt"], Value::Null);
+    }
+    world.operator().ok(Method::POST, &path(&early, "/release"), None).await;
+    let again = shown(world.operator(), &early).await;
+    assert_eq!((&again["renewBeforeDays"], seconds(&again["renewalDueAt"])), (&json!(2), planned));
+    arrive(&world, planned - 1).await;
+    assert_eq!((successor(&world, &early).await, successor(&world, &late).await), (None, None));
+    arrive(&world, planned).await;
+    assert!(successor(&world, &early).await.is_some());
+    assert_eq!(successor(&world, &late).await, None, "still on hold, though its time has come");
+    world.operator().ok(Method::POST, &path(&late, "/release"), None).await;
+    world.authority().run_due_jobs().await;
+    assert!(successor(&world, &late).await.is_some(), "made up for at once");
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_profile_that_begins_to_renew_reaches_certificates_by_their_next_renewal() {
     let world = World::start().await;
     let pki = world.pki().await;
@@ -550,9 +579,12 @@ async fn a_thousand_renewals_on_two_nodes_happen_once_each() {
     issuing.join_all().await;
     world.clock.advance_seconds(7 * DAY);
     let (here, there) = (world.authority(), other.authority());
-    let done = tokio::join!(here.run_due_jobs(), there.run_due_jobs());
+    // A node that finds the others faster stops looking, and its own loop may take up the rest: the second round waits for it.
+    for _ in 0..2 {
+        tokio::join!(here.run_due_jobs(), there.run_due_jobs());
+    }
     let renewed = [here.renewal_counters().renewed(), there.renewal_counters().renewed()];
-    assert_eq!(renewed[0] + renewed[1], 1_000, "{renewed:?}, {done:?}");
+    assert_eq!(renewed[0] + renewed[1], 1_000, "{renewed:?}");
     assert!(renewed.iter().all(|count| *count > 0), "both nodes did a part: {renewed:?}");
 
     let project = world.auditor().ok(Method::GET, "/api/v1/projects", None).await;
