@@ -48,6 +48,10 @@ words! {
     }
     /// State of a certification authority.
     CaStatus { Active => "active", Disabled => "disabled", PendingCertificate => "pending-certificate" }
+    /// Which key the renewed certificate of a CA is for.
+    CaRenewalType { Existing => "existing", NewKey => "new-key" }
+    /// Who signs an intermediate CA. Only `internal` and `manual` exist in this build; the others are refused with 400.
+    CaSigner { Internal => "internal", Manual => "manual", Venafi => "venafi", AzureAdCs => "azure-ad-cs" }
     /// Place of a certification authority in its hierarchy.
     CaLevel { Root => "root", Intermediate => "intermediate" }
     /// Where a renewal takes its key from: a fresh pair, the old key, or the caller's CSR.
