@@ -79,8 +79,8 @@ impl Walk {
         if let Some(numbers) = &self.numbers {
             sql.push(" AND ");
             sql.push(self.alias);
-            sql.push(".n IN ");
-            dialect.numbers(&mut sql, numbers);
+            sql.push(".n");
+            dialect.is_among(&mut sql, numbers);
         }
         if let Some(start) = start {
             self.place(&mut sql, true, start);

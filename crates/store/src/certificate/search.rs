@@ -157,7 +157,7 @@ impl Plan<'_> {
         any_of(sql, "c.profile_id", filter.profile_ids.iter().map(|it| (*it).into()));
         any_of(sql, "c.ca_id", filter.ca_ids.iter().map(|it| (*it).into()));
         any_of(sql, "c.application_id", filter.application_id.iter().map(|it| (*it).into()));
-        any_of(sql, "c.source", filter.source.iter().map(|it| source_number(*it).into()));
+        any_of(sql, "+c.source", filter.source.iter().map(|it| source_number(*it).into()));
         if let Some(wanted) = filter.view {
             view::condition(sql, wanted, self.now);
         }
@@ -237,7 +237,7 @@ fn statuses(sql: &mut Sql, wanted: &[CertificateStatus], now: Timestamp) {
         sql.push(joint);
         joint = " OR ";
         match status {
-            CertificateStatus::Revoked => sql.push("c.revoked_at IS NOT NULL"),
+            CertificateStatus::Revoked => sql.push("+c.revoked_at IS NOT NULL"),
             CertificateStatus::Active => {
                 sql.push("(c.revoked_at IS NULL AND +c.not_after >= ");
                 sql.bind(now);

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use chancery_model::audit::AuditEvent;
+use chancery_model::certificate::{Revocation, RevocationReason};
 use chancery_model::template::CertificateTemplate;
 use chancery_model::{CertificateId, TemplateId};
 use chancery_store::{Change, Write};
@@ -15,8 +16,8 @@ use crate::world::{NOW, World};
 struct Model {
     /// Name and version.
     templates: BTreeMap<TemplateId, (String, i64)>,
-    /// The successor, if it is renewed.
-    certificates: BTreeMap<CertificateId, Option<CertificateId>>,
+    /// The successor, if it is renewed, and whether it is revoked.
+    certificates: BTreeMap<CertificateId, (Option<CertificateId>, bool)>,
 }
 
 /// A write and what the model says of it.
@@ -25,6 +26,7 @@ enum Step {
     ChangeTemplate { id: TemplateId, name: String, to: i64, expected: i64 },
     Issue(CertificateId),
     Renew { old: CertificateId, by: CertificateId },
+    Revoke(CertificateId),
 }
 
 impl Model {
@@ -45,15 +47,16 @@ impl Model {
                 }
                 is_current
             }
-            Step::Issue(id) => self.certificates.insert(id, None).is_none(),
+            Step::Issue(id) => self.certificates.insert(id, (None, false)).is_none(),
             Step::Renew { old, by } => {
-                let is_first = self.certificates.get(&old) == Some(&None);
+                let is_first = self.certificates.get(&old) == Some(&(None, false));
                 if is_first {
-                    self.certificates.insert(old, Some(by));
-                    self.certificates.insert(by, None);
+                    self.certificates.insert(old, (Some(by), false));
+                    self.certificates.insert(by, (None, false));
                 }
                 is_first
             }
+            Step::Revoke(id) => self.certificates.get_mut(&id).is_some_and(|it| !std::mem::replace(&mut it.1, true)),
         }
     }
 }
@@ -66,7 +69,7 @@ fn step(world: &World, model: &Model, round: usize, index: usize) -> (Write, Ste
     let write = Write::default().audited(record);
     let certificate = world.certificate("random", &["random.acme.com"]);
     let id = certificate.id;
-    match (dice % 4, model.templates.iter().nth(index), model.certificates.keys().rev().nth(index)) {
+    match (dice % 5, model.templates.iter().nth(index), model.certificates.keys().rev().nth(index)) {
         (0, _, _) => {
             let template = world.template(&format!("template-{round}-{}", index / 2));
             (write.with(Change::InsertTemplate(Box::new(template.clone()))), Step::NewTemplate(Box::new(template)))
@@ -81,6 +84,11 @@ fn step(world: &World, model: &Model, round: usize, index: usize) -> (Write, Ste
         (2, _, Some(old)) => {
             let mark = Change::MarkRenewed { id: *old, by: id, at: NOW };
             (write.with(mark).with(insert(&certificate)), Step::Renew { old: *old, by: id })
+        }
+        (3, _, Some(id)) => {
+            let revocation = Revocation { at: NOW, reason: RevocationReason::CessationOfOperation };
+            let revoke = Change::RevokeCertificate { id: *id, revocation, held: false, entry: None };
+            (write.with(revoke), Step::Revoke(*id))
         }
         _ => (write.with(insert(&certificate)), Step::Issue(id)),
     }
@@ -101,9 +109,15 @@ pub async fn random_writes_agree_with_a_model(world: &mut World) {
     assert!((100..400).contains(&accepted), "{accepted}: some steps are refused, most are not");
     assert_eq!(verified(world).await.len(), accepted);
     assert_eq!(ids(world).await, model.certificates.keys().copied().collect());
-    for (id, by) in &model.certificates {
+    let revoked = model.certificates.values().filter(|(_, revoked)| *revoked).count() as u64;
+    let figures = world.reader().statistics(world.project.id, NOW).await.unwrap();
+    assert_eq!((figures.total, figures.revoked), (model.certificates.len() as u64, revoked));
+    assert_eq!((figures.active, figures.expired), (figures.total - revoked, 0));
+    let current = model.certificates.values().filter(|it| **it == (None, false)).count() as u64;
+    assert_eq!(figures.expiring_by_day.iter().map(|(_, count)| count).sum::<u64>(), current);
+    for (id, (by, revoked)) in &model.certificates {
         let stored = world.reader().certificate(world.project.id, *id).await.unwrap().unwrap();
-        assert_eq!(stored.renewal.renewed_by, *by);
+        assert_eq!((stored.renewal.renewed_by, stored.revocation.is_some()), (*by, *revoked));
     }
     for (id, (name, version)) in &model.templates {
         let stored = world.reader().template(world.project.id, *id).await.unwrap().unwrap();
