@@ -115,6 +115,17 @@ impl OpensslCa {
         judge::openssl_reads(&["x509"], &made)
     }
 
+    /// A leaf for the CSR with this serial number (hex), valid from the real day on.
+    pub fn sign_numbered(&self, csr: &str, serial: &str) -> String {
+        fs::write(self.file("in.pem"), csr).unwrap();
+        let serial = format!("0x{serial}");
+        let mut arguments = vec!["x509", "-req", "-in", "in.pem", "-CA", "certificate.pem", "-CAkey", "key.pem"];
+        arguments.extend(["-set_serial", &serial, "-days", "30", "-extfile", "openssl.cnf", "-extensions", "leaf"]);
+        arguments.extend(["-out", "out.pem"]);
+        self.run(&arguments);
+        fs::read_to_string(self.file("out.pem")).unwrap()
+    }
+
     /// PEM of the private key as PKCS#8.
     pub fn key(&self) -> String {
         self.run(&["pkcs8", "-topk8", "-nocrypt", "-in", "key.pem", "-out", "pkcs8.pem"]);

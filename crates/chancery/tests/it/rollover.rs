@@ -23,6 +23,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::openssl::OpensslCa;
+use crate::refusals::project_of;
 use crate::strangers::chain_of;
 
 const DAY: i64 = 86_400;
@@ -110,7 +111,7 @@ async fn a_renewal_over_the_same_key_leaves_everything_below_valid() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_renewal_keeps_within_its_dates_and_its_parent() {
-    let world = World::start().await;
+    let mut world = World::start().await;
     let (pki, admin) = (world.pki().await, administrator(&world).await);
     let renew = ca_path(pki.issuing, "/renew");
     let asked = world.date_in_days(700);
@@ -131,6 +132,7 @@ async fn a_renewal_keeps_within_its_dates_and_its_parent() {
     admin.ok(Method::PATCH, &ca_path(pki.issuing, ""), Some(&json!({"status": "active"}))).await;
     // Close to the parent's end a renewal reaches as far as the parent; at its end there is none.
     world.clock.advance_seconds(3_600 * DAY);
+    world.log_in_administrator().await;
     let other = world
         .intermediate_ca("late", K::EcP256, &json!({"notAfter": world.date_in_days(40), "parentCaId": pki.root}))
         .await;
@@ -514,8 +516,10 @@ async fn an_imported_ca_goes_on_where_it_was() {
     let world = World::builder().setting("repository_url", "http://pki.acme.test").start().await;
     let admin = world.admin();
     let old = legacy();
+    let (csr, _) = certification_request("high.acme.test", &[], K::EcP256);
+    let high = old.ca.sign_numbered(&csr, "F1A2B3C4D5E6F70800");
     let body = json!({"name": "legacy", "certificate": old.ca.certificate(), "privateKey": old.ca.key(),
-        "lastCrl": old.crl, "issuedCertificates": [old.good, old.revoked], "serialNumbers": ["0BAD:CAFE".replace(':', "")]});
+        "lastCrl": old.crl, "issuedCertificates": [old.good, old.revoked, high], "serialNumbers": ["0B:AD:CA:FE"]});
     let imported = admin.ok(Method::POST, IMPORT, Some(&body)).await;
     assert_eq!(imported.get("warnings"), None, "{imported}");
     assert_eq!((&imported["status"], &imported["configuration"]["type"]), (&json!("active"), &json!("root")));
@@ -533,19 +537,23 @@ async fn an_imported_ca_goes_on_where_it_was() {
     assert!(shown.contains("Key Compromise") && shown.contains("Jan 10 12:00:00 2026"), "{shown}");
 
     // What it issued is in the inventory as its own, revoked or not, and can be revoked here.
+    let search = format!("/api/v1/projects/{}/certificates/search", project_of(admin).await);
     let of = async |serial: &str| {
-        let found = admin.ok(Method::GET, &format!("{CERT_MANAGER}/certificates?search={serial}"), None).await;
+        let found = admin.ok(Method::POST, &search, Some(&json!({"search": serial}))).await;
         found["certificates"][0].clone()
     };
     let revoked = of(&serial_of(&old.revoked)).await;
     assert_eq!((&revoked["status"], &revoked["caId"]), (&json!("revoked"), &json!(ca)), "{revoked}");
     let good = of(&serial_of(&old.good)).await;
     assert_eq!(good["status"], "active");
-    let path = format!("{CERT_MANAGER}/certificates/{}/revoke", text(&good, "/id"));
-    admin.ok(Method::POST, &path, Some(&json!({"revocationReason": "SUPERSEDED"}))).await;
+    for one in [&good, &of(&serial_of(&high)).await] {
+        let path = format!("{CERT_MANAGER}/certificates/{}/revoke", text(one, "/id"));
+        admin.ok(Method::POST, &path, Some(&json!({"revocationReason": "SUPERSEDED"}))).await;
+    }
     world.clock.advance_seconds(10);
     let (_, crl) = &crls(&world, admin, ca).await[0];
     assert!(lists(crl, &serial_of(&old.revoked)) && lists(crl, &serial_of(&old.good)));
+    assert!(lists(crl, "00f1a2b3c4d5e6f70800"), "a number that begins with a one bit stays positive");
 
     // Leaves name the key identifier that openssl chose, and verify under its own certificate.
     let template = world.template(&json!({})).await;
@@ -591,14 +599,10 @@ async fn imported_keys_come_in_every_usual_form() {
     // Encrypted PKCS#8.
     let body = json!({"name": "old-root", "certificate": above, "privateKey": root.encrypted_key("open sesame"),
         "privateKeyPassword": "open sesame"});
-    for wrong in [json!("open barley"), Value::Null] {
-        let answer = refused(
-            admin,
-            (Method::POST, IMPORT, &merged(body.clone(), &json!({"privateKeyPassword": wrong}))),
-            "ca_import.key",
-        )
-        .await;
-        assert!(text(&answer, "/message").starts_with("privateKeyPassword"), "{answer}");
+    for (wrong, field) in [(json!("open barley"), "privateKeyPassword"), (Value::Null, "privateKey")] {
+        let sent = merged(body.clone(), &json!({"privateKeyPassword": wrong}));
+        let answer = refused(admin, (Method::POST, IMPORT, &sent), "ca_import.key").await;
+        assert!(text(&answer, "/message").starts_with(&format!("{field}:")), "{answer}");
     }
     let imported = admin.ok(Method::POST, IMPORT, Some(&body)).await;
     assert_eq!(imported["warnings"][0]["code"], "ca_import.no_crl");

@@ -52,6 +52,8 @@ stories! {
         tokens_are_extended_and_revoked,
         authorities_read_back_and_are_kept_while_in_use,
         activation_needs_the_expected_certificate,
+        serial_numbers_of_an_imported_ca_are_never_used_again,
+        a_change_of_a_ca_does_not_undo_its_renewal,
         templates_change_only_from_the_expected_version,
         profiles_read_back_and_filter,
         requests_read_back_and_change_status_once,

@@ -1,6 +1,6 @@
 //! Every noun reads back as it was written, and every guard refuses what it is there to refuse.
 
-use chancery_model::authority::CaStatus;
+use chancery_model::authority::{CaRenewalReport, CaStatus};
 use chancery_model::identity::{AccessToken, ActorId, ClientSecret, Identity};
 use chancery_model::profile::{EnrollmentType, ProfileIssuer};
 use chancery_model::request::RequestStatus;
@@ -232,6 +232,64 @@ pub async fn activation_needs_the_expected_certificate(world: &mut World) {
     world.commit(activate(second.id, Some(first.id))).await.unwrap();
     let found = reader.ca(world.project.id, ca.id).await.unwrap().unwrap();
     assert_eq!((found.status, found.active_certificate), (CaStatus::Active, Some(second.id)));
+}
+
+pub async fn serial_numbers_of_an_imported_ca_are_never_used_again(world: &mut World) {
+    let root = world.ca("root");
+    let mut own = world.ca_certificate(&root, 1);
+    own.chain = Vec::new();
+    own.parent_ca_id = None;
+    let below = world.ca("below");
+    let mut branch = world.ca_certificate(&below, 1);
+    branch.parent_ca_id = Some(root.id);
+    let taken = world.ca_certificate(&below, 2);
+    let serial = |hex: &str| hex::decode(hex).unwrap();
+    let serials = vec![serial(&branch.serial_number), serial(&taken.serial_number), serial(&own.serial_number)];
+    world
+        .commit([
+            Change::InsertCa(Box::new(root.clone())),
+            Change::InsertCa(Box::new(below)),
+            Change::ImportCaCertificate(Box::new(own)),
+            Change::RegisterSerials { issuer: root.id, serials: serials.clone() },
+            Change::RegisterSerials { issuer: root.id, serials },
+            Change::ImportCaCertificate(Box::new(branch)),
+        ])
+        .await
+        .unwrap();
+    let mut fresh = taken;
+    fresh.parent_ca_id = Some(root.id);
+    assert_eq!(world.refused([Change::InsertCaCertificate(Box::new(fresh))]).await, Some(Conflict::Serial));
+}
+
+pub async fn a_change_of_a_ca_does_not_undo_its_renewal(world: &mut World) {
+    let reader = world.reader();
+    let mut ca = world.ca("root");
+    let (first, mut second) = (world.ca_certificate(&ca, 1), world.ca_certificate(&ca, 2));
+    second.key_id = world.id();
+    let activate =
+        |certificate, expected_active| Change::ActivateCa { ca: ca.id, certificate, expected_active, at: NOW };
+    world
+        .commit([
+            Change::InsertCa(Box::new(ca.clone())),
+            Change::InsertCaCertificate(Box::new(first.clone())),
+            Change::InsertCaCertificate(Box::new(second.clone())),
+            activate(first.id, None),
+        ])
+        .await
+        .unwrap();
+    let report = CaRenewalReport { success: true, message: "renewed".to_owned(), at: NOW };
+    let renewed = [activate(second.id, Some(first.id)), Change::ReportCaRenewal { ca: ca.id, report: report.clone() }];
+    world.commit(renewed).await.unwrap();
+    let found = reader.ca(world.project.id, ca.id).await.unwrap().unwrap();
+    assert_eq!((found.key_id, found.last_renewal), (second.key_id, Some(report)));
+    // Read before the renewal, written after it.
+    ca.active_certificate = Some(first.id);
+    ca.status = CaStatus::Disabled;
+    assert_eq!(world.refused([Change::UpdateCa(Box::new(ca.clone()))]).await, Some(Conflict::Stale));
+    ca.active_certificate = Some(second.id);
+    world.commit([Change::UpdateCa(Box::new(ca.clone()))]).await.unwrap();
+    let found = reader.ca(world.project.id, ca.id).await.unwrap().unwrap();
+    assert_eq!((found.status, found.key_id), (CaStatus::Disabled, second.key_id));
 }
 
 pub async fn templates_change_only_from_the_expected_version(world: &mut World) {
