@@ -9,6 +9,8 @@
 
 #![expect(clippy::panic, reason = "a judge's verdict is a panic in the test that asked for it")]
 
+mod status;
+
 use std::fs;
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
@@ -18,6 +20,11 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use serde_json::json;
 use tempfile::TempDir;
+
+pub use status::{
+    OcspQuestion, openssl_crl_text, openssl_crl_verifies, openssl_ocsp, openssl_reads_ocsp, openssl_refuses_crl_check,
+    openssl_verify_crl_check, pkilint_crl, pkilint_ocsp, pkilint_status_findings,
+};
 
 /// A chain to be judged, with a name for the reader of a failure.
 #[derive(Clone, Debug)]

@@ -101,6 +101,16 @@ pub struct RevokedCertificate<'a> {
     pub(crate) date_tag: u8,
 }
 
+impl<'a> RevokedCertificate<'a> {
+    /// One element by itself, as a store keeps it; `None` if the bytes are anything else.
+    pub fn from_der(der: &'a [u8]) -> Option<Self> {
+        let mut reader = Reader::new(der);
+        let whole = reader.any().ok()?;
+        reader.finish().ok()?;
+        entry(whole).ok()
+    }
+}
+
 /// Reads entries until the first that is malformed.
 pub(crate) struct Entries<'a> {
     rest: Reader<'a>,

@@ -6,6 +6,7 @@
 mod certificate;
 mod crl;
 mod csr;
+mod foreign;
 mod hostile_csr;
 mod judge;
 mod ocsp;
