@@ -97,7 +97,7 @@ async fn objects_of_another_project_do_not_exist() {
     let stranger = world.other_project().await;
 
     let cases: Vec<(&str, String, Value)> = vec![
-        ("certificates/{id}", certificate.clone(), json!({ "metadata": [] })),
+        ("certificates/{id}", certificate.clone(), json!({ "metadata": [], "applicationId": NOBODY })),
         ("certificate-requests/{requestId}", request, json!({})),
         ("ca/internal/{caId}", setup.issuing.clone(), ca_body()),
         ("certificate-policies/{id}", setup.template.clone(), json!({})),
@@ -105,7 +105,7 @@ async fn objects_of_another_project_do_not_exist() {
         ("certificate-profiles/{id}", setup.profile.clone(), json!({})),
         ("projects/{projectId}", project.clone(), json!({ "name": "mine" })),
         ("workspace/{projectId}", project, json!({})),
-        ("identities/{identityId}", identity.clone(), json!({})),
+        ("identities/{identityId}", identity.clone(), json!({ "role": "auditor", "roles": [] })),
         ("identities/{id}", identity, json!({})),
     ];
     let mut seen = 0;

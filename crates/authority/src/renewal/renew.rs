@@ -92,7 +92,8 @@ impl Authority {
         if fence.is_some() {
             check_custody(&profile, source).map_err(Obstacle::Request)?;
         }
-        let application = enrol::of_renewal(&profile, old).map_err(Obstacle::Request)?;
+        let application = enrol::of_renewal(&profile, old)
+            .map_err(|error| Obstacle::Standing(RenewalErrorType::NotEligible, error))?;
         let ground = Ground::of_profile(profile).within(application);
         let enrollment = match self.renewal_enrollment(call, &ground, attempt).await {
             Ok(enrollment) => enrollment,

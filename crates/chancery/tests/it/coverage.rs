@@ -182,6 +182,8 @@ struct Things {
     request: String,
     /// With `applied_profile` attached and enrolment by it on; the administrator and `identity` are members.
     application: String,
+    /// Of the project, and of the application.
+    alerts: [String; 2],
     application_name: String,
     applied_profile: Uuid,
     administrator: String,
@@ -238,6 +240,7 @@ async fn things(world: &World, pki: Pki, count: u32) -> Things {
         application(world, &application_name, [applied_profile, pki.profile], &identity).await;
     Things {
         pki,
+        alerts: alerts(admin, &application, count).await,
         application,
         application_name,
         applied_profile,
@@ -282,6 +285,21 @@ async fn application(world: &World, name: &str, [profile, other]: [Uuid; 2], ide
     (id, text(&people, "/memberships/0/actorUserId"))
 }
 
+fn alert_body(name: &str) -> Value {
+    json!({"name": name, "eventType": "revocation",
+        "channels": [{"channelType": "email", "config": {"recipients": ["ops@acme.test"]}}]})
+}
+
+async fn alerts(admin: &Session, application: &str, count: u32) -> [String; 2] {
+    let body = alert_body(&format!("free-{count}"));
+    let mut made = Vec::new();
+    for base in ["".to_owned(), format!("/applications/{application}")] {
+        let path = format!("/api/v1/cert-manager{base}/alerts");
+        made.push(text(&admin.ok(Method::POST, &path, Some(&body)).await, "/alert/id"));
+    }
+    made.try_into().unwrap()
+}
+
 impl Things {
     /// What stands for a path's parameter on this route.
     fn parameter(&self, route: &str, parameter: &str) -> String {
@@ -297,6 +315,7 @@ impl Things {
             "identityId" if route.starts_with("POST /api/v1/cert-manager/applications") => self.bare_identity.clone(),
             "identityId" => self.identity.clone(),
             "applicationId" => self.application.clone(),
+            "alertId" => self.alerts[usize::from(route.contains("/applications/"))].clone(),
             "name" => self.application_name.clone(),
             "profileId" => self.applied_profile.to_string(),
             "userId" => self.administrator.clone(),
@@ -341,6 +360,12 @@ impl Things {
             "PATCH /certificate-policies/{id}" | "PATCH /certificate-profiles/{id}" => {
                 json!({"description": "changed"})
             }
+            "POST /alerts" | "POST /applications/{applicationId}/alerts" => alert_body(&format!("made-{count}")),
+            "PATCH /alerts/{alertId}" | "PATCH /applications/{applicationId}/alerts/{alertId}" => {
+                json!({"description": "changed"})
+            }
+            "POST /alerts/preview/certificates" => json!({"alertBefore": "30d"}),
+            "POST /alerts/test-webhook" => json!({"url": "https://127.0.0.1/hook"}),
             "POST /certificate-profiles" => json!({"slug": format!("made-{count}"), "enrollmentType": "api",
                 "caId": self.pki.issuing, "certificatePolicyId": self.pki.template}),
             "POST /applications" => json!({"name": format!("made-{count}")}),
