@@ -1,7 +1,7 @@
 //! Lists and searches over the inventory.
 //!
-//! A search first asks the look-up indexes (names, serial numbers, fingerprints, and where it helps profile, CA and end
-//! of validity) for all candidates. Up to 10 000 of them are complete, and the list is exact. More than that means a
+//! A search first asks the look-up indexes (names, serial numbers, fingerprints, views, and where it helps application,
+//! profile, CA and end of validity) for all candidates. Up to 10 000 of them are complete, and the list is exact. More than that means a
 //! condition that many certificates meet, and the list walks the project in order, at most 10 000 rows a call, with the
 //! condition asked of each row (see `walk`).
 //!
