@@ -289,7 +289,8 @@ fn kek(settings: &Settings, data_dir: &Path) -> Result<KekSource, ConfigError> {
 
 fn limits(settings: &Settings) -> Result<Limits, ConfigError> {
     let seconds = |key, range, default| settings.integer(key, range).map(|value| value.unwrap_or(default));
-    let rate = |key, default| seconds(key, 0..=1_000_000, default).map(|value| u32::try_from(value).unwrap_or(u32::MAX));
+    let rate =
+        |key, default| seconds(key, 0..=1_000_000, default).map(|value| u32::try_from(value).unwrap_or(u32::MAX));
     Ok(Limits {
         connections_max: settings.size("connections_max", 1..=65_536)?.unwrap_or(4_096),
         header_bytes_max: settings.size("header_bytes_max", 8_192..=1_048_576)?.unwrap_or(16_384),

@@ -21,8 +21,8 @@ use tokio_rustls::TlsAcceptor;
 use crate::config::{Config, KekSource};
 use crate::files::{FileError, holds_data, prepare_data_dir, prepare_database_file};
 use crate::listener::Listener;
-use crate::outbound;
 use crate::mirror::{MirrorCounters, MirrorTask};
+use crate::outbound;
 use crate::repository;
 use crate::tls::{ServerCertificate, TlsError};
 

@@ -16,7 +16,7 @@ use crate::enrollment::Field;
 use crate::{Authority, Call, Error};
 
 /// An alert is looked at with every event of its project, so there are not many.
-const ALERTS_MAX: u64 = 100;
+const ALERTS_MAX: u64 = 500;
 
 /// What an alert is made from; names, counts and addresses have been judged at the door.
 #[derive(Clone, Debug)]

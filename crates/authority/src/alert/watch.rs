@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 use chancery_model::alert::{Alert, AlertEvent};
 use chancery_model::audit::{AuditBody, AuditEvent};
 use chancery_model::job::{Fence, Job};
-use chancery_model::{CaId, CertificateId, ProjectId, Timestamp};
+use chancery_model::{CaId, CertificateId, ProjectId, Timestamp, Violation};
 use chancery_store::{AlertChange, AuditPosition, Change, WatchedEntry, Write};
 use uuid::Uuid;
 
@@ -150,10 +150,14 @@ async fn subject(
     Ok(Some(Subject::of_certificate(&certificate, name, authority.now())))
 }
 
-/// The refusal's own words, where the entry has them.
+/// The refusal's own words, where the entry has them; else the rules that were broken.
 fn reason(body: &str) -> Option<String> {
     let body: AuditBody = serde_json::from_str(body).ok()?;
-    body.details.get("message").and_then(serde_json::Value::as_str).map(str::to_owned)
+    if let Some(message) = body.details.get("message").and_then(serde_json::Value::as_str) {
+        return Some(message.to_owned());
+    }
+    let violations: Vec<Violation> = serde_json::from_value(body.details.get("violations")?.clone()).ok()?;
+    Some(Error::RenewalRefused(violations).public_message())
 }
 
 /// Adds the alert's messages about what happened since it listens.

@@ -8,6 +8,7 @@
     reason = "a test that cannot go on has failed"
 )]
 
+mod alerts;
 mod applications;
 mod cli;
 mod compat;

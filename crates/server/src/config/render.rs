@@ -69,11 +69,13 @@ fn value(config: &Config, key: &Key) -> Option<String> {
         "kek" => matches!(config.kek, KekSource::Text(_)).then(|| quoted(MASK)),
         "smtp_url" => config.outbound.smtp.as_ref().map(|smtp| quoted(&smtp.url)),
         "smtp_from" => config.outbound.smtp.as_ref().map(|smtp| quoted(&smtp.from)),
-        "smtp_password" | "smtp_password_file" => match config.outbound.smtp.as_ref().and_then(|it| it.password.as_ref()) {
-            Some(PasswordSource::Text(_)) if key.environment_only => Some(quoted(MASK)),
-            Some(PasswordSource::File(file)) if !key.environment_only => Some(path(file)),
-            _ => None,
-        },
+        "smtp_password" | "smtp_password_file" => {
+            match config.outbound.smtp.as_ref().and_then(|it| it.password.as_ref()) {
+                Some(PasswordSource::Text(_)) if key.environment_only => Some(quoted(MASK)),
+                Some(PasswordSource::File(file)) if !key.environment_only => Some(path(file)),
+                _ => None,
+            }
+        }
         "egress_allowed_networks" if !config.outbound.allowed_networks.is_empty() => {
             let networks = config.outbound.allowed_networks.iter().map(|network| quoted(&network.to_string()));
             Some(format!("[{}]", networks.collect::<Vec<_>>().join(", ")))

@@ -50,7 +50,8 @@ impl Settings {
                 return Err(ConfigError::Unknown { origin, closest: closest_key(&name) });
             };
             if key.environment_only {
-                let reason = format!("a secret does not belong into this file; use {} or {}_file", key.variable(), key.name);
+                let reason =
+                    format!("a secret does not belong into this file; use {} or {}_file", key.variable(), key.name);
                 return Err(ConfigError::Invalid { origin, reason });
             }
             self.0.insert(key.name, Setting { value: raw(value), origin });

@@ -196,14 +196,17 @@ fn what_is_printed_reads_back_as_the_same_configuration() {
         repository_calls_per_second = 7\n\
         node = \"b\"\ndatabase_url = \"postgres://u@h/d\"\nkek_file = \"/etc/kek\"\nlog_format = \"json\"\n\
         log_level = \"info,chancery_store=debug\"\nconnections_max = 7\nheader_bytes_max = 8192\n\
-        header_timeout_seconds = 3\nstop_timeout_seconds = 0\nfailed_calls_per_second = 0\n";
+        header_timeout_seconds = 3\nstop_timeout_seconds = 0\nfailed_calls_per_second = 0\n\
+        smtp_url = \"smtps://pki@mail.example\"\nsmtp_from = \"Chancery <pki@example.com>\"\n\
+        smtp_password_file = \"/etc/mail\"\negress_allowed_networks = [\"10.0.0.0/8\"]\n\
+        egress_proxy = \"http://proxy.example:3128\"\negress_ca_file = \"/etc/ca.pem\"\n";
     for text in ["", everything] {
         let printed = from_file(text).unwrap().render();
         assert_eq!(from_file(&printed).unwrap().render(), printed);
     }
     let printed = from_file(everything).unwrap().render();
     let unset: Vec<_> = printed.lines().filter(|line| line.ends_with(" is not set")).collect();
-    assert_eq!(unset, ["# kek is not set"], "every other key is printed");
+    assert_eq!(unset, ["# kek is not set", "# smtp_password is not set"], "every other key is printed");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::fs::Permissions;
 use std::io;
+use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
@@ -32,8 +33,13 @@ fn mode(path: &Path) -> u32 {
 }
 
 async fn health(server: &RunningServer) -> io::Result<String> {
-    let mut stream = TcpStream::connect(server.address).await?;
-    stream.write_all(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").await?;
+    answer(server.address, "/healthz").await
+}
+
+async fn answer(address: SocketAddr, path: &str) -> io::Result<String> {
+    let mut stream = TcpStream::connect(address).await?;
+    let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await?;
     Ok(answer)
@@ -104,4 +110,34 @@ async fn a_taken_port_is_named_and_leaves_nothing_behind() {
     let error = refusal(config(&data, &[("CHANCERY_LISTEN", &address)])).await;
     assert!(error.to_string().contains(&address), "{error}");
     assert!(!data.exists());
+}
+
+#[tokio::test]
+async fn the_repository_has_a_listener_of_its_own_whose_port_certificates_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let settings = [("CHANCERY_REPOSITORY_LISTEN", "127.0.0.1:0"), ("CHANCERY_REPOSITORY_URL", "http://127.0.0.1:0/")];
+    let server = started(config(dir.path(), &settings)).await.unwrap();
+    let address = server.repository_address.unwrap();
+    assert_ne!(address, server.address);
+    assert_eq!(server.authority().repository_url(), Some(format!("http://{address}").as_str()));
+    assert!(answer(address, "/healthz").await.unwrap().starts_with("HTTP/1.1 404 "), "no other route");
+    let unknown = "/api/v1/cert-manager/crl/00000000-0000-7000-8000-000000000000/der";
+    for listener in [address, server.address] {
+        assert!(answer(listener, unknown).await.unwrap().ends_with("There is no such CRL\n"), "{listener}");
+    }
+    server.stop().await;
+    assert!(TcpStream::connect(address).await.is_err(), "it is stopped with the server");
+
+    let without = started(config(dir.path(), &[])).await.unwrap();
+    assert_eq!((without.repository_address, without.authority().repository_url()), (None, None));
+    without.stop().await;
+}
+
+#[tokio::test]
+async fn a_taken_port_of_the_repository_is_named() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let dir = tempfile::tempdir().unwrap();
+    let error = refusal(config(dir.path(), &[("CHANCERY_REPOSITORY_LISTEN", &address)])).await;
+    assert!(error.to_string().contains(&address), "{error}");
 }
