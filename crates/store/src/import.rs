@@ -6,7 +6,7 @@
 //! [`foreign_issuer`]. What stays unique is the certificate: each once in a project.
 
 use chancery_model::certificate::Certificate;
-use chancery_model::{CertificateId, ProjectId};
+use chancery_model::{CertificateId, KeyId, ProjectId};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
@@ -73,6 +73,15 @@ pub(crate) fn insert(effects: &mut Effects, it: ImportedCertificate, numbering: 
 }
 
 impl Reader {
+    /// The entry that CRLs under this key have for a serial number (its octets as the inventory keeps them), DER: of a
+    /// certificate that was revoked before its CA came here, or before it did itself.
+    pub async fn listed_revocation(&self, key: KeyId, serial: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        let sql =
+            "SELECT der FROM crl_entry WHERE key_id = $1 AND partition = 0 AND serial = $2 AND released_at IS NULL";
+        let row = self.point(Query::new("crl_entry", sql, params![key, serial.to_vec()])).await?;
+        row.map(|mut row| row.blob("der")).transpose()
+    }
+
     /// DER of the certificates that came with an imported one, nearest issuer first; empty when none did.
     pub async fn foreign_chain(&self, id: CertificateId) -> Result<Vec<Vec<u8>>, StoreError> {
         let sql = "SELECT chain FROM foreign_chain WHERE certificate_id = $1";

@@ -4,10 +4,13 @@
 //! certificate that a CRL still lists stays (an expired one is listed until the CRL after its end), and so does one whose
 //! renewal is still being tried. Serial numbers stay taken for ever.
 
+use std::collections::HashSet;
+
 use chancery_model::audit::AuditEvent;
+use chancery_model::certificate::Certificate;
 use chancery_model::job::{Fence, Job, JobKey, JobKind, NewJob};
 use chancery_model::permission::Permission;
-use chancery_model::{ProjectId, Timestamp};
+use chancery_model::{CertificateId, ProjectId, Timestamp};
 use chancery_store::{Change, Write};
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +22,8 @@ use crate::jobs::LEASE_SECONDS;
 const DAY_SECONDS: i64 = 86_400;
 /// Certificates removed by one write.
 const BATCH: u32 = 500;
+/// Certificates looked at for one write at most, those among them that have to stay.
+const LOOKED_AT_MAX: u32 = 10_000;
 /// Writes of one run; the rest is next day's, or the next minute's when that many were found.
 const BATCHES_MAX: usize = 200;
 
@@ -115,8 +120,9 @@ pub(crate) async fn run(authority: &Authority, job: &Job, fence: Fence) -> Resul
     }
     let started = authority.now();
     let before = started.plus_seconds(-i64::from(policy.expired_for_days) * DAY_SECONDS);
+    let mut kept = HashSet::new();
     for _ in 0..BATCHES_MAX {
-        let ended = authority.reader().certificates_ended_before(job.project_id, before, BATCH).await?;
+        let ended = removable(authority, job.project_id, before, &mut kept).await?;
         if ended.is_empty() {
             let next = Some(started.plus_seconds(DAY_SECONDS));
             return authority.commit(Write::default().with(Change::FinishJob { fence, next })).await;
@@ -140,4 +146,42 @@ pub(crate) async fn run(authority: &Authority, job: &Job, fence: Fence) -> Resul
     // A very long list goes on soon, after the others have had their turn.
     let next = Some(authority.now().plus_seconds(60));
     authority.commit(Write::default().with(Change::FinishJob { fence, next })).await
+}
+
+/// The next ones to go. `kept` collects those that stay although they have ended, so that they do not stand in the way of
+/// the others for ever.
+async fn removable(
+    authority: &Authority,
+    project: ProjectId,
+    before: Timestamp,
+    kept: &mut HashSet<CertificateId>,
+) -> Result<Vec<Certificate>, Error> {
+    loop {
+        let limit = BATCH.saturating_add(u32::try_from(kept.len()).unwrap_or(u32::MAX)).min(LOOKED_AT_MAX);
+        let ended = authority.reader().certificates_ended_before(project, before, limit).await?;
+        let known = kept.len();
+        let mut going = Vec::new();
+        for certificate in ended {
+            if kept.contains(&certificate.id) {
+                continue;
+            }
+            if is_being_renewed(authority, &certificate).await? {
+                kept.insert(certificate.id);
+            } else if going.len() < usize::try_from(BATCH).unwrap_or(usize::MAX) {
+                going.push(certificate);
+            }
+        }
+        if !going.is_empty() || kept.len() == known || limit >= LOOKED_AT_MAX {
+            return Ok(going);
+        }
+    }
+}
+
+/// A certificate that the server still tries to renew, though it has ended: people look for the reason there.
+async fn is_being_renewed(authority: &Authority, certificate: &Certificate) -> Result<bool, Error> {
+    if certificate.renewal.due_at.is_none() || certificate.renewal.renewed_by.is_some() {
+        return Ok(false);
+    }
+    let key = JobKey { kind: JobKind::RenewCertificate, object: certificate.id.as_uuid() };
+    Ok(authority.reader().job(key).await?.is_some())
 }

@@ -6,11 +6,12 @@
 use chancery_keys::PrivateKey;
 use chancery_model::audit::AuditEvent;
 use chancery_model::authority::{CaCertificate, SealedKey};
-use chancery_model::certificate::{Certificate, CertificateSource, RenewalState};
+use chancery_model::certificate::{Certificate, CertificateSource, RenewalState, Revocation, RevocationReason};
 use chancery_model::permission::Permission;
 use chancery_model::profile::EnrollmentType;
 use chancery_model::{ApplicationId, CertificateId, KeyId, RequestId, Timestamp, Warning};
 use chancery_pkix::ForeignCertificate;
+use chancery_pkix::crl::RevokedCertificate;
 use chancery_store::{Change, Conflict, ImportedCertificate, StoreError, Write};
 use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
@@ -112,6 +113,7 @@ impl Authority {
             Origin::Here(ca) => {
                 certificate.ca_id = Some(ca.ca_id);
                 certificate.ca_certificate_id = Some(ca.id);
+                certificate.revocation = self.earlier_revocation(ca, &certificate).await?;
                 Vec::new()
             }
             Origin::Elsewhere => parts.chain.into_der(),
@@ -167,6 +169,20 @@ impl Authority {
                  certificate was taken out of the inventory; it cannot come back",
             )),
         }
+    }
+
+    /// What the CA's CRL says of it, which went on when the CA came here.
+    async fn earlier_revocation(
+        &self,
+        ca: &CaCertificate,
+        certificate: &Certificate,
+    ) -> Result<Option<Revocation>, Error> {
+        let serial = hex::decode(&certificate.serial_number).map_err(Error::internal)?;
+        let Some(der) = self.reader().listed_revocation(ca.key_id, &serial).await? else { return Ok(None) };
+        let entry = RevokedCertificate::from_der(&der)
+            .ok_or_else(|| Error::internal(format!("the CRL entry of {} is damaged", certificate.serial_number)))?;
+        let reason = entry.reason.and_then(RevocationReason::from_code).unwrap_or(RevocationReason::Unspecified);
+        Ok(Some(Revocation { at: Timestamp::from_seconds(entry.revocation_date), reason }))
     }
 
     /// Looks for the signer among the CAs of the project. Their own certificates are no inventory of leaves.
@@ -331,6 +347,9 @@ fn warnings(
         warn("import.expired", format!("The certificate ended at {}", certificate.not_after));
     } else if certificate.not_before > now {
         warn("import.not_yet_valid", format!("The certificate is not valid before {}", certificate.not_before));
+    }
+    if let Some(revocation) = certificate.revocation {
+        warn("import.revoked", format!("Its certificate authority has revoked it at {}", revocation.at));
     }
     match origin {
         Origin::Here(_) => warn(

@@ -99,7 +99,8 @@ impl Authority {
         reason: RevocationReason,
         first: Option<Change>,
     ) -> Result<Revoked, Error> {
-        if certificate.source == CertificateSource::Imported {
+        // What a CA here has signed is this CA's to revoke, wherever it was made.
+        if certificate.source == CertificateSource::Imported && certificate.ca_id.is_none() {
             return Err(Error::malformed(
                 "revocation.imported",
                 "id",

@@ -10,6 +10,9 @@
 //! their view; every export format read by OpenSSL; tables safe for spreadsheets; the older routes by serial number; what
 //! a CA here has signed is taken over as its own; clean-up by the clock; a directory through the command line.
 
+mod export;
+mod figures;
+
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::path::Path;
@@ -108,6 +111,19 @@ impl Foreign {
         // A leaf that is too weak to be read strictly is as old as its root.
         let leaf = leaf.or_else(|_| Certificate::from_pem(&self.read("root.pem"))).unwrap();
         Timestamp::from_seconds(leaf.validity().not_before + DAY)
+    }
+
+    /// The root revokes the leaf.
+    fn revoke(&self) {
+        let configuration = "[ca]\ndefault_ca=it\n[it]\ndatabase=index\ncrlnumber=crlnumber\ndefault_md=sha256\n\
+            default_crl_days=30\ncertificate=root.pem\nprivate_key=root.key\ncrl_extensions=crl\n[crl]\n\
+            authorityKeyIdentifier=keyid\n";
+        for (name, contents) in [("ca.cnf", configuration), ("index", ""), ("crlnumber", "05\n")] {
+            fs::write(self.desk().join(name), contents).unwrap();
+        }
+        let revoke = ["ca", "-config", "ca.cnf", "-revoke", "leaf.pem", "-crl_reason", "keyCompromise"];
+        openssl(self.desk(), &revoke).succeeded();
+        openssl(self.desk(), &["ca", "-config", "ca.cnf", "-gencrl", "-out", "root.crl"]).succeeded();
     }
 
     fn pkcs12(&self, password: &str, legacy: bool) -> Vec<u8> {
@@ -487,144 +503,6 @@ async fn a_weak_certificate_is_shown_as_it_is_and_found_by_its_view() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn openssl_reads_every_export() {
-    let foreign = Foreign::usual();
-    let world = world_for(&foreign).await;
-    let pki = world.pki().await;
-    let issued = world.issue(pki.profile, &json!({})).await;
-    let body = json!({"certificatePem": foreign.read("leaf.pem"), "chainPem": foreign.read("root.pem"),
-        "privateKeyPem": foreign.read("leaf.key")});
-    let foreign_id = imported(&world, &body).await;
-    for (id, names, count) in
-        [(text(&issued, "/certificate/certificateId"), "www.acme.test", 3), (foreign_id, "www.elsewhere.test", 2)]
-    {
-        for (format, media_type, ending) in [
-            ("pem", "application/x-pem-file", "pem"),
-            ("chain", "application/x-pem-file", "chain.pem"),
-            ("der", "application/pkix-cert", "cer"),
-            ("pkcs7", "application/pkcs7-mime", "p7b"),
-        ] {
-            let url = path(&format!("/{id}/export?format={format}"));
-            let answer = world.auditor().raw(Method::GET, &url, &[], Vec::new()).await;
-            assert_eq!(answer.status(), 200, "{format}");
-            let header = |name: &str| answer.headers()[name].to_str().unwrap().to_owned();
-            assert!(header("content-type").starts_with(media_type), "{format}");
-            assert_eq!(header("x-content-type-options"), "nosniff");
-            let disposition = header("content-disposition");
-            assert!(
-                disposition.starts_with("attachment; filename=\"certificate-")
-                    && disposition.ends_with(&format!(".{ending}\"")),
-                "{disposition}"
-            );
-            let bytes = answer.bytes().await.unwrap();
-            let certificates = match format {
-                "der" => judge::openssl_reads(&["x509", "-inform", "DER"], &bytes),
-                "pkcs7" => judge::openssl_reads(&["pkcs7", "-inform", "DER", "-print_certs"], &bytes),
-                _ => String::from_utf8(bytes.to_vec()).unwrap(),
-            };
-            let wanted = if matches!(format, "pem" | "der") { 1 } else { count };
-            assert_eq!(certificates.matches("BEGIN CERTIFICATE").count(), wanted, "{format}: {certificates}");
-            let first = &certificates[certificates.find("-----BEGIN").unwrap()..];
-            assert!(judge::openssl_text(first).contains(names), "{format}");
-        }
-        for (legacy, cipher) in [(false, "AES-256-CBC"), (true, "pbeWithSHA1And3-KeyTripleDES-CBC")] {
-            let wanted = json!({"password": "correct horse", "alias": "www", "legacy": legacy});
-            let url = path(&format!("/{id}/pkcs12"));
-            let answer = world
-                .admin()
-                .raw(Method::POST, &url, &[("content-type", "application/json")], wanted.to_string().into_bytes())
-                .await;
-            assert_eq!(answer.status(), 200);
-            assert!(answer.headers()["cache-control"].to_str().unwrap().contains("no-store"));
-            assert!(answer.headers()["content-disposition"].to_str().unwrap().ends_with(".p12\""));
-            let bytes = answer.bytes().await.unwrap();
-            let folder = tempfile::tempdir().unwrap();
-            fs::write(folder.path().join("it.p12"), &bytes).unwrap();
-            let said = openssl(
-                folder.path(),
-                &["pkcs12", "-legacy", "-in", "it.p12", "-info", "-nodes", "-passin", "pass:correct horse"],
-            )
-            .succeeded();
-            assert!(said.stderr.contains(cipher), "legacy {legacy}: {}", said.stderr);
-            assert_eq!(said.stdout.matches("BEGIN CERTIFICATE").count(), count);
-            assert!(said.stdout.contains("PRIVATE KEY-----"));
-        }
-        let formats: Vec<Value> = entries(&world, "certificate.private-key-read", &id)
-            .await
-            .iter()
-            .map(|it| it["details"]["format"].clone())
-            .collect();
-        assert_eq!(formats, [json!("pkcs12-legacy"), json!("pkcs12")], "each reading says in which form");
-    }
-    let url = path(&format!("/{}/export?format=docx", text(&issued, "/certificate/certificateId")));
-    assert_eq!(world.auditor().get(&url).await.0, 422);
-    world.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_search_becomes_a_table_that_no_spreadsheet_takes_for_formulas() {
-    let foreign = Foreign::rsa("=cmd|calc", 2048, "sha256");
-    let world = world_for(&foreign).await;
-    let pki = world.pki().await;
-    imported(&world, &json!({"certificatePem": foreign.read("leaf.pem"), "friendlyName": "@SUM(1,2)"})).await;
-    for number in 0..30 {
-        let name = format!("n{number}.acme.test");
-        world.issue(pki.profile, &json!({"attributes": {"commonName": name}})).await;
-    }
-    let url = format!("/api/v1/projects/{}/certificates/export-csv", project(&world).await);
-    let json = [("content-type", "application/json")];
-    let answer = world.auditor().raw(Method::POST, &url, &json, b"{\"limit\": 5}".to_vec()).await;
-    assert_eq!(answer.status(), 200);
-    assert!(answer.headers()["content-type"].to_str().unwrap().starts_with("text/csv"));
-    assert_eq!(answer.headers()["content-disposition"], "attachment; filename=\"certificates.csv\"");
-    assert_eq!(answer.headers()["x-content-type-options"], "nosniff");
-    let table = answer.text().await.unwrap();
-    let rows: Vec<&str> = table.split("\r\n").collect();
-    assert!(rows[0].starts_with("id,status,common_name,"), "{}", rows[0]);
-    assert_eq!(rows.len(), 33, "a heading, 31 certificates, and the end: a limit does not bind");
-    assert!(table.contains("\"'=cmd|calc\"") && table.contains("\"'@SUM(1,2)\""), "{table}");
-    assert!(!table.contains(",=") && !table.contains(",@"), "{table}");
-    let filtered = world.auditor().raw(Method::POST, &url, &json, b"{\"source\": \"imported\"}".to_vec()).await;
-    assert_eq!(filtered.text().await.unwrap().matches("\r\n").count(), 2);
-    let nothing = world.auditor().raw(Method::POST, &url, &json, b"{\"source\": \"discovered\"}".to_vec()).await;
-    assert_eq!(nothing.text().await.unwrap().matches("\r\n").count(), 1, "the heading alone");
-    let wrong = world.auditor().raw(Method::POST, &url, &json, b"{\"sortBy\": \"serial; DROP\"}".to_vec()).await;
-    assert_eq!(wrong.status(), 422);
-    world.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn older_routes_name_a_certificate_by_its_serial_number() {
-    let world = World::start().await;
-    let pki = world.pki().await;
-    let issued = world.issue(pki.profile, &json!({})).await;
-    let (serial, id) = (text(&issued, "/certificate/serialNumber"), text(&issued, "/certificate/certificateId"));
-    let old = |serial: &str, rest: &str| format!("/api/v1/pki/certificates/{serial}{rest}");
-    for spelled in [serial.clone(), serial.to_uppercase()] {
-        let it = world.auditor().ok(Method::GET, &old(&spelled, ""), None).await;
-        assert_eq!(it["certificate"]["id"], json!(id));
-    }
-    let it = world.auditor().ok(Method::GET, &old(&serial, "/certificate"), None).await;
-    assert_eq!(it["certificate"], issued["certificate"]["certificate"]);
-    assert_eq!(it["serialNumber"], json!(serial));
-    let bundle = world.operator().ok(Method::GET, &old(&serial, "/bundle"), None).await;
-    assert_eq!(bundle["privateKey"], issued["certificate"]["privateKey"]);
-    assert_eq!(world.auditor().ok(Method::GET, &old(&serial, "/bundle"), None).await["privateKey"], Value::Null);
-    let key = world.operator().ok(Method::GET, &old(&serial, "/private-key"), None).await;
-    assert_eq!(key, issued["certificate"]["privateKey"]);
-    assert_eq!(world.auditor().get(&old(&serial, "/private-key")).await.0, 403);
-    for unknown in ["00", "no-hex", &"ab".repeat(40)] {
-        assert_eq!(world.admin().get(&old(unknown, "")).await.0, 404, "{unknown}");
-    }
-    assert_eq!(world.other_project_admin().await.get(&old(&serial, "")).await.0, 404);
-    assert_eq!(world.operator().delete(&old(&serial, "")).await.0, 403);
-    let gone = world.admin().ok(Method::DELETE, &old(&serial, ""), None).await;
-    assert_eq!(gone["certificate"]["id"], json!(id));
-    assert_eq!(world.admin().get(&old(&serial, "")).await.0, 404);
-    world.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_certificate_of_a_ca_here_is_no_foreign_one() {
     let world = World::start().await;
     let pki = world.pki().await;
@@ -645,120 +523,46 @@ async fn a_certificate_of_a_ca_here_is_no_foreign_one() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_ended_long_ago_leaves_the_inventory_where_that_is_asked_for() {
-    let world = World::start().await;
-    let pki = world.pki().await;
-    let settings = format!("{CERT_MANAGER}/settings/clean-up");
-    let off = world.auditor().ok(Method::GET, &settings, None).await;
-    assert_eq!(off, json!({"enabled": false, "expiredForDays": 90, "nextRunAt": null}));
-    for (body, status) in
-        [(json!({"expiredForDays": 0}), 422), (json!({"expiredForDays": 3651}), 422), (json!({"enabled": "yes"}), 422)]
-    {
-        assert_eq!(world.admin().patch(&settings, &body).await.0, status, "{body}");
-    }
-    for session in [world.operator(), world.auditor()] {
-        assert_eq!(session.patch(&settings, &json!({"enabled": true})).await.0, 403);
-    }
-    let ended = world.issue(pki.profile, &json!({"attributes": {"commonName": "ended.acme.test", "ttl": "1d"}})).await;
-    let lasting =
-        world.issue(pki.profile, &json!({"attributes": {"commonName": "lasting.acme.test", "ttl": "300d"}})).await;
-    let (ended, lasting) = (text(&ended, "/certificate/certificateId"), text(&lasting, "/certificate/certificateId"));
-    let serial = text(&shown(&world, &ended).await, "/serialNumber");
+async fn what_a_ca_signed_before_it_came_here_is_taken_over_and_revoked_here() {
+    let foreign = Foreign::usual();
+    let world = world_for(&foreign).await;
+    let serial = openssl(foreign.desk(), &["x509", "-in", "leaf.pem", "-noout", "-serial"]).succeeded().stdout;
+    let serial = serial.trim().strip_prefix("serial=").unwrap().to_lowercase();
+    let ca = json!({"name": "taken-over", "certificate": foreign.read("root.pem"), "privateKey": foreign.read("root.key"),
+        "serialNumbers": [serial]});
+    let ca = world.admin().ok(Method::POST, &format!("{CERT_MANAGER}/ca/internal/import"), Some(&ca)).await;
+    let (status, answer) = import(world.admin(), &json!({"certificatePem": foreign.read("leaf.pem")})).await;
+    assert_eq!(status, 200, "{answer:#}");
+    assert_eq!(answer["warnings"][0]["code"], "import.adopted");
+    assert_eq!(text(&answer, "/certificateChain"), foreign.read("root.pem"), "the chain is the CA's own");
+    let id = text(&answer, "/certificateId");
+    let it = shown(&world, &id).await;
+    assert_eq!((&it["caId"], &it["caName"], &it["source"]), (&ca["id"], &json!("taken-over"), &json!("imported")));
 
-    // Off: however old, it stays.
-    world.clock.advance_seconds(40 * DAY);
-    world.authority().run_due_jobs().await;
-    assert_eq!(shown(&world, &ended).await["status"], json!("expired"));
-
-    let mut world = world;
-    world.log_in_administrator().await;
-    let on = world.admin().ok(Method::PATCH, &settings, Some(&json!({"enabled": true, "expiredForDays": 30}))).await;
-    assert_eq!(on["nextRunAt"], json!(world.date_in_days(1)));
-    world.authority().run_due_jobs().await;
-    assert_eq!(found(&world, &json!({})).await.len(), 2, "the first run is a day later");
-    world.clock.advance_seconds(DAY);
-    world.authority().run_due_jobs().await;
-    assert_eq!(found(&world, &json!({})).await, [lasting.as_str()]);
-    assert_eq!(world.auditor().get(&path(&format!("/{ended}"))).await.0, 404);
-    let log = world.auditor().ok(Method::GET, "/api/v1/audit-logs?event=certificate.cleaned-up", None).await;
-    assert_eq!(log["auditLogs"].as_array().unwrap().len(), 1, "{log:#}");
-    assert_eq!(log["auditLogs"][0]["details"]["serialNumbers"], json!([serial]));
-    assert_eq!(log["auditLogs"][0]["actor"]["type"], "system");
-    let next = world.auditor().ok(Method::GET, &settings, None).await;
-    assert_eq!(next["nextRunAt"], json!(world.date_in_days(1)), "and then every day");
-
-    world.log_in_administrator().await;
-    world.admin().ok(Method::PATCH, &settings, Some(&json!({"enabled": false}))).await;
-    world.clock.advance_seconds(400 * DAY);
-    world.authority().run_due_jobs().await;
-    assert_eq!(found(&world, &json!({})).await, [lasting], "off again: nothing more is removed");
-    world.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_revoked_certificate_stays_while_a_crl_lists_it() {
-    let mut world = World::start().await;
-    let pki = world.pki().await;
-    let settings = format!("{CERT_MANAGER}/settings/clean-up");
-    let issued = world.issue(pki.profile, &json!({"attributes": {"commonName": "bad.acme.test", "ttl": "1d"}})).await;
-    let id = text(&issued, "/certificate/certificateId");
     let reason = json!({"revocationReason": "KEY_COMPROMISE"});
     world.admin().ok(Method::POST, &path(&format!("/{id}/revoke")), Some(&reason)).await;
-    world.admin().ok(Method::PATCH, &settings, Some(&json!({"enabled": true, "expiredForDays": 1}))).await;
+    // Revocations of a few seconds share a CRL.
+    world.clock.advance_seconds(10);
     world.authority().run_due_jobs().await;
-    world.clock.advance_seconds(DAY + 60);
-    world.authority().run_due_jobs().await;
-    assert_eq!(world.auditor().get(&path(&format!("/{id}"))).await.0, 200, "in force a minute ago");
-    // One planned CRL after its end it is listed no more; the clean-up of some day after that removes it.
-    for _ in 0..30 {
-        world.clock.advance_seconds(DAY);
-        world.authority().run_due_jobs().await;
-    }
-    assert_eq!(world.auditor().get(&path(&format!("/{id}"))).await.0, 404);
-    world.log_in_administrator().await;
-    world.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn numbers_for_a_dashboard_follow_what_happens() {
-    let mut world = World::start().await;
-    let pki = world.pki().await;
-    let numbers = async |world: &World| world.auditor().ok(Method::GET, &path("/statistics"), None).await;
-    assert_eq!(numbers(&world).await["total"], json!(0));
-    let mut ids = Vec::new();
-    for (name, ttl) in [("a.acme.test", "10d"), ("b.acme.test", "10d"), ("c.acme.test", "100d")] {
-        let issued = world.issue(pki.profile, &json!({"attributes": {"commonName": name, "ttl": ttl}})).await;
-        ids.push(text(&issued, "/certificate/certificateId"));
-    }
-    let now = numbers(&world).await;
-    assert_eq!(
-        (&now["total"], &now["active"], &now["expired"], &now["revoked"]),
-        (&json!(3), &json!(3), &json!(0), &json!(0))
-    );
-    assert_eq!(now["issuedByDay"], json!([{"date": "2026-01-15", "count": 3}]));
-    assert_eq!(now["expiringByDay"], json!([{"date": "2026-01-25", "count": 2}, {"date": "2026-04-25", "count": 1}]));
-    assert_eq!(now["byProfile"][0]["count"], json!(3));
-    assert_eq!((&now["byCa"][0]["id"], &now["byCa"][0]["count"]), (&json!(pki.issuing), &json!(3)));
-    assert!(now["byCa"][0]["name"].as_str().unwrap().starts_with("issuing"));
-    let view = |numbers: &Value, name: &str| {
-        numbers["views"].as_array().unwrap().iter().find(|it| it["name"] == name).unwrap()["count"].clone()
-    };
-    assert_eq!(view(&now, "expiring"), json!(2));
-
-    let reason = json!({"revocationReason": "SUPERSEDED"});
-    world.admin().ok(Method::POST, &path(&format!("/{}/revoke", ids[0])), Some(&reason)).await;
-    world.operator().ok(Method::POST, &path(&format!("/{}/renew", ids[1])), Some(&json!({}))).await;
-    let then = numbers(&world).await;
-    assert_eq!((&then["total"], &then["active"], &then["revoked"]), (&json!(4), &json!(3), &json!(1)));
-    assert_eq!(then["revokedByDay"], json!([{"date": "2026-01-15", "count": 1}]));
-    assert_eq!(then["expiringByDay"][0], json!({"date": "2026-01-25", "count": 1}), "the successor's");
-    assert_eq!((view(&then, "superseded-active"), view(&then, "expiring")), (json!(1), json!(1)));
-    assert_eq!(found(&world, &json!({"view": "superseded-active"})).await, [ids[1].as_str()]);
-
-    world.clock.advance_seconds(20 * DAY);
-    let later = numbers(&world).await;
-    assert_eq!((&later["total"], &later["active"]), (&json!(4), &json!(1)), "{later:#}");
-    world.log_in_administrator().await;
+    assert_eq!(shown(&world, &id).await["status"], json!("revoked"));
+    let crls = format!("{CERT_MANAGER}/ca/internal/{}/crls", text(&ca, "/id"));
+    let crl = text(&world.auditor().ok(Method::GET, &crls, None).await, "/0/crl");
+    let listed = judge::openssl_reads(&["crl", "-noout", "-text"], crl.as_bytes());
+    assert!(listed.to_lowercase().contains(&serial), "{listed}");
+    // What the CA had revoked before it came here is revoked from the first moment.
+    let gone = Foreign::usual();
+    gone.revoke();
+    let ca = json!({"name": "with-past", "certificate": gone.read("root.pem"), "privateKey": gone.read("root.key"),
+        "lastCrl": gone.read("root.crl")});
+    world.admin().ok(Method::POST, &format!("{CERT_MANAGER}/ca/internal/import"), Some(&ca)).await;
+    let (status, answer) = import(world.admin(), &json!({"certificatePem": gone.read("leaf.pem")})).await;
+    assert_eq!((status, &answer["warnings"][0]["code"]), (200, &json!("import.revoked")), "{answer:#}");
+    let it = shown(&world, &text(&answer, "/certificateId")).await;
+    assert_eq!((&it["status"], &it["revocationReason"]), (&json!("revoked"), &json!(1)));
+    // A certificate that another CA of the same name made is not this one's.
+    let other = Foreign::usual();
+    let stranger = imported(&world, &json!({"certificatePem": other.read("leaf.pem")})).await;
+    assert_eq!(shown(&world, &stranger).await["caId"], Value::Null);
     world.stop().await;
 }
 

@@ -1,9 +1,10 @@
 //! Certificates that were made elsewhere.
 
-use chancery_model::certificate::{Certificate, CertificateSource};
+use chancery_model::certificate::{Certificate, CertificateSource, RevocationReason};
+use chancery_model::crl::CrlEntry;
 use chancery_store::{Change, Conflict, ImportedCertificate};
 
-use crate::world::World;
+use crate::world::{DAY, NOW, World};
 
 fn import(certificate: &Certificate, chain: &[Vec<u8>]) -> Change {
     Change::ImportCertificate(Box::new(ImportedCertificate { certificate: certificate.clone(), chain: chain.to_vec() }))
@@ -58,4 +59,23 @@ pub async fn an_imported_certificate_of_a_ca_here_takes_its_number_for_ever(worl
     (leaf.id, leaf.request_id) = (world.id(), world.id());
     assert_eq!(world.refused([import(&leaf, &[])]).await, Some(Conflict::Serial), "deleted here stays known here");
     assert_eq!(world.refused([Change::InsertCertificate(Box::new(second))]).await, Some(Conflict::Serial));
+}
+
+pub async fn a_crl_entry_is_found_by_its_serial_number(world: &mut World) {
+    let ca = world.ca("issuing");
+    world.commit([Change::InsertCa(Box::new(ca.clone()))]).await.unwrap();
+    let entry = CrlEntry {
+        key_id: ca.key_id,
+        partition: 0,
+        serial: vec![0x0b, 0xad],
+        der: vec![0x30, 0],
+        reason: RevocationReason::KeyCompromise,
+        not_after: NOW.plus_seconds(DAY),
+        recorded_at: NOW,
+    };
+    world.commit([Change::InsertCrlEntry(entry)]).await.unwrap();
+    let reader = world.reader();
+    assert_eq!(reader.listed_revocation(ca.key_id, &[0x0b, 0xad]).await, Ok(Some(vec![0x30, 0])));
+    assert_eq!(reader.listed_revocation(ca.key_id, &[0x0b]).await, Ok(None));
+    assert_eq!(reader.listed_revocation(world.id(), &[0x0b, 0xad]).await, Ok(None), "another key's");
 }
