@@ -1,17 +1,22 @@
 //! `cargo xtask bench`: a release server on a fresh data folder, driven over HTTP from this separate process.
 //!
 //! [`server`] starts it and reads what it used, [`http`] and [`load`] drive it, [`requests`] makes the requests
-//! beforehand so that the client costs little, [`crypto`] measures the bare cryptography on the same processors, and
-//! [`report`] writes the table into `docs/reference/performance.md`.
+//! beforehand so that the client costs little, [`crypto`] measures the bare cryptography on the same processors, [`fill`]
+//! makes large inventories for [`inventory`] and [`status`], and [`report`] writes the tables into
+//! `docs/reference/performance.md`.
 
 mod crypto;
 mod database;
+mod fill;
 mod http;
+mod inventory;
 mod load;
 mod machine;
 mod report;
 mod requests;
 mod server;
+mod session;
+mod status;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -28,8 +33,27 @@ use server::{Sample, Server};
 pub enum Bench {
     /// Certificates per second over HTTP, with the server's CPU per certificate set against bare cryptography
     Issue(IssueArguments),
+    /// A large inventory: start, searches, pages, and the issuance rate against an empty store
+    Inventory(inventory::InventoryArguments),
+    /// A CRL with many entries: how soon a revocation is on it, at what cost
+    Crl(status::CrlArguments),
+    /// OCSP answers per second, signed anew and signed before
+    Ocsp(status::OcspArguments),
     /// CPU nanoseconds of one P-256 verify, sign and key generation
     Crypto,
+}
+
+impl Bench {
+    /// The program to measure, if it is named; `None` for what needs no server.
+    fn binary(&self) -> Option<Option<&PathBuf>> {
+        match self {
+            Self::Issue(it) => Some(it.binary.as_ref()),
+            Self::Inventory(it) => Some(it.binary.as_ref()),
+            Self::Crl(it) => Some(it.binary.as_ref()),
+            Self::Ocsp(it) => Some(it.binary.as_ref()),
+            Self::Crypto => None,
+        }
+    }
 }
 
 #[derive(Args)]
@@ -75,19 +99,29 @@ impl IssuePath {
 }
 
 pub fn run(workspace: &Workspace, bench: Bench) -> Result<(), String> {
-    let Bench::Issue(arguments) = bench else { return crypto::print() };
-    if cfg!(debug_assertions) && arguments.binary.is_none() {
+    let Some(named) = bench.binary() else { return crypto::print() };
+    if cfg!(debug_assertions) && named.is_none() {
         return run_released(workspace);
     }
-    let binary = match &arguments.binary {
+    let binary = match named {
         Some(binary) => binary.clone(),
         None => own_program()?.with_file_name("chancery"),
     };
+    match bench {
+        Bench::Issue(arguments) => issue(workspace, &arguments, &binary),
+        Bench::Inventory(arguments) => inventory::run(workspace, &arguments, &binary),
+        Bench::Crl(arguments) => status::run_crl(workspace, &arguments, &binary),
+        Bench::Ocsp(arguments) => status::run_ocsp(workspace, &arguments, &binary),
+        Bench::Crypto => crypto::print(),
+    }
+}
+
+fn issue(workspace: &Workspace, arguments: &IssueArguments, binary: &Path) -> Result<(), String> {
     let runtime = tokio::runtime::Runtime::new().map_err(|error| format!("no runtime: {error}"))?;
-    let report = runtime.block_on(measure(&arguments, &binary))?;
+    let report = runtime.block_on(measure(arguments, binary))?;
     let text = report.render();
     println!("{text}");
-    if arguments.print_only { Ok(()) } else { report::write(workspace, &text) }
+    if arguments.print_only { Ok(()) } else { report::write(workspace, "issue", &text) }
 }
 
 /// A client built without optimisation would measure itself: build both programs for release and start over there.

@@ -52,15 +52,34 @@ impl Database {
 
     /// Bytes of write-ahead log ever written, where the database can say so.
     pub async fn log_bytes(&self) -> Result<Option<u64>, String> {
-        let Self::Postgres { administrator, .. } = self else { return Ok(None) };
-        let (client, connection) = tokio_postgres::connect(administrator, NoTls).await.map_err(shown)?;
-        let link = tokio::spawn(connection);
-        let row = client.query_one("SELECT (pg_current_wal_lsn() - '0/0')::BIGINT", &[]).await.map_err(shown)?;
-        let bytes: i64 = row.try_get(0).map_err(shown)?;
-        drop(client);
-        let _ = link.await;
-        Ok(u64::try_from(bytes).ok())
+        match self {
+            Self::Sqlite => Ok(None),
+            Self::Postgres { administrator, .. } => {
+                number(administrator, "SELECT (pg_current_wal_lsn() - '0/0')::BIGINT").await.map(Some)
+            }
+        }
     }
+
+    /// Bytes that the database takes, where it can say so itself.
+    pub async fn stored_bytes(&self) -> Result<Option<u64>, String> {
+        match self {
+            Self::Sqlite => Ok(None),
+            Self::Postgres { administrator, name, .. } => {
+                number(administrator, &format!("SELECT pg_database_size('{name}')")).await.map(Some)
+            }
+        }
+    }
+}
+
+/// The one number that a query answers.
+async fn number(url: &str, query: &str) -> Result<u64, String> {
+    let (client, connection) = tokio_postgres::connect(url, NoTls).await.map_err(shown)?;
+    let link = tokio::spawn(connection);
+    let row = client.query_one(query, &[]).await.map_err(shown)?;
+    let found: i64 = row.try_get(0).map_err(shown)?;
+    drop(client);
+    let _ = link.await;
+    u64::try_from(found).map_err(|_| format!("PostgreSQL answers {found}"))
 }
 
 async fn execute(url: &str, statement: &str) -> Result<(), String> {

@@ -5,13 +5,15 @@ use std::net::SocketAddr;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// More than any answer here.
+/// More than any answer here, but for CRLs.
 const ANSWER_MAX: usize = 4 * 1024 * 1024;
+const LARGE_ANSWER_MAX: usize = 256 * 1024 * 1024;
 
 pub struct Connection {
     stream: TcpStream,
     /// What came in, from the first byte of the present answer.
     buffer: Vec<u8>,
+    answer_max: usize,
 }
 
 pub struct Answer<'a> {
@@ -37,7 +39,12 @@ impl Connection {
     pub async fn open(address: SocketAddr) -> Result<Self, String> {
         let stream = TcpStream::connect(address).await.map_err(|error| format!("{address}: {error}"))?;
         stream.set_nodelay(true).map_err(|error| error.to_string())?;
-        Ok(Self { stream, buffer: Vec::with_capacity(16 * 1024) })
+        Ok(Self { stream, buffer: Vec::with_capacity(16 * 1024), answer_max: ANSWER_MAX })
+    }
+
+    /// For answers as large as CRLs.
+    pub async fn open_large(address: SocketAddr) -> Result<Self, String> {
+        Ok(Self { answer_max: LARGE_ANSWER_MAX, ..Self::open(address).await? })
     }
 
     /// Sends a prepared request and reads its answer.
@@ -71,7 +78,7 @@ impl Connection {
         let count = self.stream.read_buf(&mut self.buffer).await.map_err(|error| format!("reading: {error}"))?;
         match count {
             0 => Err("the server closed the connection".to_owned()),
-            _ if self.buffer.len() > ANSWER_MAX => Err("an answer beyond all bounds".to_owned()),
+            _ if self.buffer.len() > self.answer_max => Err("an answer beyond all bounds".to_owned()),
             _ => Ok(()),
         }
     }

@@ -29,9 +29,14 @@ impl Round {
 
     /// The time within which this share of the requests was answered, in milliseconds.
     pub fn quantile_millis(&self, share: f64) -> f64 {
-        let at = ((self.latencies.len() as f64 * share).ceil() as usize).saturating_sub(1);
-        self.latencies.get(at).map_or(0.0, |micros| f64::from(*micros) / 1000.0)
+        quantile_millis(&self.latencies, share)
     }
+}
+
+/// The same of sorted microseconds.
+pub fn quantile_millis(sorted: &[u32], share: f64) -> f64 {
+    let at = ((sorted.len() as f64 * share).ceil() as usize).saturating_sub(1);
+    sorted.get(at).map_or(0.0, |micros| f64::from(*micros) / 1000.0)
 }
 
 pub async fn drive(

@@ -13,8 +13,18 @@ use super::server::Sample;
 use crate::workspace::Workspace;
 
 const PAGE: &str = "docs/reference/performance.md";
-const BEGIN: &str = "<!-- bench issue: begin -->";
-const END: &str = "<!-- bench issue: end -->";
+
+/// When, where and by which command a table was measured.
+pub fn heading() -> String {
+    let command: Vec<String> = std::env::args().skip(1).map(hide_password).collect();
+    format!(
+        "Measured on {} by `cargo xtask {}`; {}; {}. The client is a process of its own on the same machine.\n",
+        machine::output("date", &["-u", "+%F"]),
+        command.join(" "),
+        machine::described(),
+        machine::output("rustc", &["--version"]),
+    )
+}
 
 pub struct Report {
     pub starts: Vec<Start>,
@@ -61,14 +71,7 @@ impl Row {
 
 impl Report {
     pub fn render(&self) -> String {
-        let command: Vec<String> = std::env::args().skip(1).map(hide_password).collect();
-        let mut text = format!(
-            "Measured on {} by `cargo xtask {}`; {}; {}. The client is a process of its own on the same machine.\n",
-            machine::output("date", &["-u", "+%F"]),
-            command.join(" "),
-            machine::described(),
-            machine::output("rustc", &["--version"]),
-        );
+        let mut text = heading();
         self.render_starts(&mut text);
         self.render_rows(&mut text);
         self.render_stages(&mut text);
@@ -136,20 +139,21 @@ fn hide_password(argument: String) -> String {
     }
 }
 
-/// Puts the tables between their marks; a page without marks gets them at its end.
-pub fn write(workspace: &Workspace, tables: &str) -> Result<(), String> {
+/// Puts the tables of a benchmark between its marks; a page without them gets them at its end.
+pub fn write(workspace: &Workspace, bench: &str, tables: &str) -> Result<(), String> {
     let page = workspace.text(PAGE).unwrap_or_else(|_| "# Performance\n".to_owned());
     let path = workspace.root.join(PAGE);
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
     }
-    std::fs::write(path, replaced(&page, tables)).map_err(|error| format!("{PAGE}: {error}"))
+    std::fs::write(path, replaced(&page, bench, tables)).map_err(|error| format!("{PAGE}: {error}"))
 }
 
-fn replaced(page: &str, tables: &str) -> String {
-    let (before, rest) = page.split_once(BEGIN).unwrap_or((page, ""));
-    let after = rest.split_once(END).map_or("\n", |(_, after)| after);
-    format!("{}\n\n{BEGIN}\n{}\n{END}{after}", before.trim_end(), tables.trim_end())
+fn replaced(page: &str, bench: &str, tables: &str) -> String {
+    let (begin, end) = (format!("<!-- bench {bench}: begin -->"), format!("<!-- bench {bench}: end -->"));
+    let (before, rest) = page.split_once(&begin).unwrap_or((page, ""));
+    let after = rest.split_once(&end).map_or("\n", |(_, after)| after);
+    format!("{}\n\n{begin}\n{}\n{end}{after}", before.trim_end(), tables.trim_end())
 }
 
 #[cfg(test)]
@@ -158,9 +162,11 @@ mod tests {
 
     #[test]
     fn only_the_tables_are_replaced() {
-        let first = replaced("# Performance\n", "one");
-        let second = replaced(&format!("{}\n## Where the time goes\n", first.trim_end()), "two");
-        assert_eq!(second, format!("# Performance\n\n{BEGIN}\ntwo\n{END}\n## Where the time goes\n"));
+        let first = replaced("# Performance\n", "issue", "one");
+        let second = replaced(&format!("{}\n## Where the time goes\n", first.trim_end()), "issue", "two");
+        let (begin, end) = ("<!-- bench issue: begin -->", "<!-- bench issue: end -->");
+        assert_eq!(second, format!("# Performance\n\n{begin}\ntwo\n{end}\n## Where the time goes\n"));
+        assert!(replaced(&second, "crl", "three").contains("two\n<!-- bench issue: end -->"));
     }
 
     #[test]

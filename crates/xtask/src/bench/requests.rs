@@ -14,8 +14,9 @@ use chancery_pkix::{
 use serde_json::{Value, json};
 
 use super::IssuePath;
-use super::http::{Connection, request};
+use super::http::request;
 use super::server::{DOMAIN, Server};
+use super::session::{Session, credential};
 
 /// So many different requests are made; a longer run begins again with the first.
 const DISTINCT: usize = 20_000;
@@ -43,21 +44,10 @@ impl Requests {
 
 /// Logs in as the quickstart's machine identity, finds its profile and writes down the requests.
 pub async fn prepare(server: &Server, data: &Path, path: IssuePath) -> Result<Arc<Requests>, String> {
-    let credentials =
-        std::fs::read(data.join("credentials.json")).map_err(|error| format!("credentials.json: {error}"))?;
-    let credentials: Value =
-        serde_json::from_slice(&credentials).map_err(|error| format!("credentials.json: {error}"))?;
-    let text = |name: &str| credentials.get(name).and_then(Value::as_str).ok_or(format!("credentials.json: no {name}"));
-    let mut connection = Connection::open(server.address).await?;
-    let login = json!({"clientId": text("clientId")?, "clientSecret": text("clientSecret")?}).to_string();
-    let login = request("POST", "/api/v1/auth/universal-auth/login", None, Some(&login));
-    let session = connection.json(&login).await?;
-    let token = session.get("accessToken").and_then(Value::as_str).ok_or("login without a token")?;
-    let find = format!("/api/v1/cert-manager/certificate-profiles/slug/{}", text("profile")?);
-    let profile = connection.json(&request("GET", &find, Some(token), None)).await?;
-    let profile = profile.pointer("/certificateProfile/id").and_then(Value::as_str).ok_or("a profile without an id")?;
-    let bodies = (0..DISTINCT).map(|number| body(path, profile, number));
-    let prepared = bodies.map(|body| Ok(request("POST", CERTIFICATES, Some(token), Some(&body?.to_string()))));
+    let mut session = Session::machine(server, data).await?;
+    let profile = session.profile(&credential(data, "profile")?).await?;
+    let bodies = (0..DISTINCT).map(|number| body(path, &profile, number));
+    let prepared = bodies.map(|body| Ok(request("POST", CERTIFICATES, Some(&session.token), Some(&body?.to_string()))));
     Ok(Arc::new(Requests { prepared: prepared.collect::<Result<_, String>>()?, next: AtomicUsize::new(0) }))
 }
 

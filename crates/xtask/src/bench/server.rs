@@ -74,6 +74,16 @@ impl Server {
         machine::field(&self.process, "status", "VmRSS")
     }
 
+    /// The most it was resident with since its start.
+    pub fn peak_kib(&self) -> Result<u64, String> {
+        machine::field(&self.process, "status", "VmHWM")
+    }
+
+    /// Ends it as a power cut would.
+    pub async fn kill(mut self) -> Result<(), String> {
+        self.child.kill().await.map_err(|error| format!("kill: {error}"))
+    }
+
     /// Asks it to end, as an operator would, and waits until it has.
     pub async fn stop(mut self) -> Result<(), String> {
         let asked = Command::new("kill").args(["-TERM", &self.process]).status();
