@@ -4,6 +4,7 @@
 //! database of its own and drops it.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
 
+mod alerts;
 mod application;
 mod figures;
 mod group;
@@ -39,6 +40,14 @@ macro_rules! stories {
 }
 
 stories! {
+    alerts:
+        alerts_read_back_and_change_from_the_expected_state_only,
+        messages_change_state_and_go_with_their_alert,
+        cursors_start_once_and_notes_are_kept_until_they_end,
+        only_certificates_that_need_somebody_are_found_before_their_end,
+        a_long_window_is_walked_in_pieces,
+        cas_in_use_are_found_before_their_end,
+        a_projects_events_are_read_from_a_place_in_the_chain;
     application:
         applications_read_back_and_their_names_are_unique,
         profiles_are_attached_configured_and_detached,
@@ -74,7 +83,8 @@ stories! {
     import:
         foreign_certificates_share_serial_numbers_but_each_is_there_once,
         another_project_may_have_the_same_foreign_certificate,
-        an_imported_certificate_of_a_ca_here_takes_its_number_for_ever;
+        an_imported_certificate_of_a_ca_here_takes_its_number_for_ever,
+        a_crl_entry_is_found_by_its_serial_number;
     lists:
         pages_stay_whole_while_certificates_are_added,
         pages_follow_the_end_of_validity,
