@@ -234,6 +234,38 @@ fn each_kind_of_failure_has_its_exit_code() {
 }
 
 #[test]
+fn an_application_is_created_given_members_and_asked_for() {
+    let place = Place::ready();
+    let admin = |arguments: &[&str]| place.chancery(&[arguments, &["--as-admin"]].concat());
+    assert!(place.chancery(&["application", "list"]).succeeded().stdout.contains("There is no application yet"));
+    let made = admin(&["application", "create", "billing", "--profile", "tls-server", "--json"]).succeeded().json();
+    assert_eq!(strings(&made["application"], "name"), "billing");
+    assert!(made["profiles"][0]["apiConfigId"].is_string(), "enrolment is on: {made:#}");
+    admin(&["application", "create", "shop", "--profile", "no-such-profile"]).failed(5, &["no-such-profile"]);
+    admin(&["application", "show", "shop"]).failed(5, &["shop"]);
+    admin(&["application", "create", "billing"]).failed(1, &["billing"]);
+    let attach = ["application", "attach", "billing", "--profile", "tls-server", "--renew-before-days", "7"];
+    admin(&attach).succeeded();
+    // Attached once more, it stays as it is.
+    admin(&attach[..5]).succeeded();
+
+    let name = "app.example.internal";
+    let request = ["cert", "request", "--profile", "tls-server", "--application", "billing", "--common-name", name];
+    let issued = place.chancery(&[&request[..], &["--out-dir", "app", "--json"]].concat()).succeeded().json();
+    let id = strings(&issued["certificate"], "certificateId");
+    let shown = place.chancery(&["cert", "show", id, "--json"]).succeeded().json();
+    let kept = shown.get("certificate").unwrap_or(&shown);
+    assert_eq!((strings(kept, "applicationName"), &kept["renewBeforeDays"]), ("billing", &serde_json::json!(7)));
+    let listed = place.chancery(&["application", "list", "--json"]).succeeded().json();
+    assert_eq!(listed["applications"][0]["certificateCount"], 1);
+
+    let identities = "00000000-0000-7000-8000-000000000000";
+    admin(&["application", "member", "billing", identities]).failed(5, &["Identity"]);
+    let shown = place.chancery(&["app", "show", "billing"]).succeeded().stdout;
+    assert!(shown.contains("tls-server") && !shown.contains("(off)"), "{shown}");
+}
+
+#[test]
 fn an_exported_audit_log_verifies_and_a_changed_one_does_not() {
     let place = Place::ready();
     place.chancery(&["audit", "export", "--as-admin", "--out", "audit.ndjson"]).succeeded();
