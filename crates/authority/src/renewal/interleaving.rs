@@ -1,8 +1,6 @@
 //! What happens between the reading and the writing of a renewal: another holder of the job, a revocation, a renewal by
 //! hand. Tests only; they stand here because they stop a renewal halfway.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-
 use std::net::IpAddr;
 use std::sync::Arc;
 
