@@ -228,6 +228,27 @@ fn lists_of_every_size_have_the_right_header() {
 }
 
 #[test]
+fn a_million_revoked_certificates_are_read_by_openssl() {
+    const ENTRIES: u32 = 1_000_000;
+    let ca = ca(KeyAlgorithm::EcP256, SignatureAlgorithm::EcdsaSha256);
+    let mut entries = Vec::with_capacity(50 << 20);
+    for n in 0..ENTRIES {
+        let mut serial = [0x41; 16];
+        serial[12..].copy_from_slice(&n.to_be_bytes());
+        entries.extend(entry(&serial, Some(4), None));
+    }
+    let unsigned = UnsignedCrl::new(&ca.list(&entries)).unwrap();
+    let signature = ca.key.sign(ca.algorithm, unsigned.tbs());
+    let der = unsigned.sign_with(ca.algorithm, &signature);
+    assert_eq!(CertificateList::from_der(&der).unwrap().entry_count(), ENTRIES as usize);
+    let shop = Workshop::new();
+    shop.write("crl.der", &der);
+    shop.write("ca.pem", ca.certificate.to_pem());
+    let text = shop.openssl("crl -inform DER -in crl.der -noout -crlnumber -verify -CAfile ca.pem");
+    assert!(text.contains("verify OK") && text.contains("crlNumber=0xC8"), "{text}");
+}
+
+#[test]
 fn what_has_no_encoding_is_refused() {
     let ca = ca(KeyAlgorithm::Ed25519, SignatureAlgorithm::Ed25519);
     let check = |list: &TbsCertList<'_>, expected: &str| {
