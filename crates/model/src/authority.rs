@@ -145,7 +145,7 @@ impl Default for StatusSettings {
 }
 
 /// Whether and when the server renews a CA that has an internal parent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct AutoRenewal {
     pub enabled: bool,
@@ -153,12 +153,6 @@ pub struct AutoRenewal {
     pub days_before_expiry: Option<u32>,
     /// Whether the renewed certificate gets a new key (roll over).
     pub new_key: bool,
-}
-
-impl Default for AutoRenewal {
-    fn default() -> Self {
-        Self { enabled: false, days_before_expiry: None, new_key: false }
-    }
 }
 
 /// How the last renewal of a CA by the server went.

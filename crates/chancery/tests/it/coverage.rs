@@ -21,6 +21,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use crate::openssl::OpensslCa;
 use crate::refusals::{check_refusal_code, project_of};
 
 /// `METHOD path` of a route, aliases under their current name.
@@ -170,6 +171,9 @@ struct Things {
     /// Active, with nothing under it.
     ca: Uuid,
     ca_certificate: String,
+    /// Active, signed by the root of the others.
+    sub_ca: Uuid,
+    sub_ca_certificate: String,
     /// Waits for its certificate.
     pending_ca: Uuid,
     template: Uuid,
@@ -218,6 +222,9 @@ async fn things(world: &World, pki: Pki, count: u32) -> Things {
     let admin = world.admin();
     let ca = world.root_ca(&format!("free-{count}"), KeyAlgorithm::EcP256).await;
     let of_ca = admin.ok(Method::GET, &format!("/api/v1/cert-manager/ca/internal/{ca}/ca-certificates"), None).await;
+    let sub_ca = world.issuing_ca(&format!("below-{count}"), KeyAlgorithm::EcP256, pki.root).await;
+    let of_sub = format!("/api/v1/cert-manager/ca/internal/{sub_ca}/ca-certificates");
+    let of_sub = admin.ok(Method::GET, &of_sub, None).await;
     let pending = json!({"name": format!("pending-{count}"), "configuration": {
         "type": "intermediate", "commonName": "Pending", "keyAlgorithm": "EC_prime256v1"}});
     let template = world.template(&json!({})).await;
@@ -250,6 +257,8 @@ async fn things(world: &World, pki: Pki, count: u32) -> Things {
         new_project: text(&admin.ok(Method::POST, "/api/v2/workspace", Some(&project)).await, "/project/id"),
         ca,
         ca_certificate: text(&of_ca, "/0/certId"),
+        sub_ca,
+        sub_ca_certificate: text(&of_sub, "/0/certId"),
         pending_ca: world.ca(&pending).await,
         template: world.template(&json!({})).await,
         profile: world.profile(&profile).await,
@@ -307,7 +316,10 @@ impl Things {
             "type" => "acme".to_owned(),
             "caId" if route.ends_with("/certificate") && route.starts_with("POST") => self.pending_ca.to_string(),
             "caId" if route.ends_with("/import-certificate") || route.ends_with("/csr") => self.pending_ca.to_string(),
+            "caId" if route.ends_with("/signing-config") => self.pending_ca.to_string(),
+            "caId" if route.contains("{caCertId}") && route.starts_with("POST") => self.sub_ca.to_string(),
             "caId" => self.ca.to_string(),
+            "caCertId" if route.starts_with("POST") => self.sub_ca_certificate.clone(),
             "certId" | "caCertId" => self.ca_certificate.clone(),
             "identityId" if route == "POST /api/v1/auth/universal-auth/identities/{identityId}" => {
                 self.bare_identity.clone()
@@ -350,6 +362,17 @@ impl Things {
             "POST /ca/internal" => json!({"name": format!("made-{count}"), "status": "active", "configuration": {
                 "type": "root", "commonName": "Made", "keyAlgorithm": "EC_prime256v1", "notAfter": self.not_after}}),
             "PATCH /ca/internal/{caId}" => json!({"name": format!("renamed-{count}")}),
+            "PATCH /ca/internal/{caId}/auto-renewal" => json!({"autoRenewalEnabled": true}),
+            "POST /ca/internal/{caId}/renew" => json!({"type": "existing"}),
+            "POST /ca/internal/{caId}/certificates/{caCertId}/revoke"
+            | "POST /certificates/{id}/revoke"
+            | "POST /api/v1/pki/certificates/{serialNumber}/revoke" => json!({"revocationReason": "CERTIFICATE_HOLD"}),
+            "POST /certificates/bulk-revoke" => {
+                json!({"search": {"search": self.serial_number}, "revocationReason": "SUPERSEDED"})
+            }
+            "POST /ca/internal/{caId}/signing-config" | "PATCH /ca/internal/{caId}/signing-config" => {
+                json!({"type": "internal", "parentCaId": self.pki.root})
+            }
             "POST /ca/internal/{caId}/certificate" => {
                 json!({"notAfter": self.not_after, "maxPathLength": 0, "parentCaId": self.pki.root})
             }
@@ -424,6 +447,37 @@ impl Things {
                     format!("/api/v1/cert-manager/applications/{}/users/{}", self.application, self.administrator);
                 world.admin().ok(Method::DELETE, &member, None).await;
                 self.body(route)
+            }
+            "POST /api/v1/cert-manager/certificates/{id}/release" => {
+                let path = format!("/api/v1/cert-manager/certificates/{}/revoke", self.certificate);
+                let hold = json!({"revocationReason": "CERTIFICATE_HOLD"});
+                world.admin().ok(Method::POST, &path, Some(&hold)).await;
+                json!({})
+            }
+            "POST /api/v1/cert-manager/certificates/bulk-revoke" => {
+                let mut body = self.body(route);
+                let preview = world.admin().ok(Method::POST, route.path, Some(&body)).await;
+                body["confirm"] = preview["confirm"].clone();
+                body
+            }
+            "POST /api/v1/cert-manager/ca/internal/import" => {
+                let elsewhere = OpensslCa::root(&format!("/CN=Elsewhere {}", self.count));
+                json!({"name": format!("imported-{}", self.count), "certificate": elsewhere.certificate(),
+                    "privateKey": elsewhere.key(), "lastCrlNumber": 1})
+            }
+            "PATCH /api/v1/cert-manager/ca/internal/{caId}/signing-config" => {
+                let path = format!("/api/v1/cert-manager/ca/internal/{}/signing-config", self.pending_ca);
+                world.admin().ok(Method::POST, &path, Some(&self.body(route))).await;
+                self.body(route)
+            }
+            "POST /api/v1/cert-manager/ca/internal/{caId}/certificates/{caCertId}/release" => {
+                let path = format!(
+                    "/api/v1/cert-manager/ca/internal/{}/certificates/{}/revoke",
+                    self.sub_ca, self.sub_ca_certificate
+                );
+                let hold = json!({"revocationReason": "CERTIFICATE_HOLD"});
+                world.admin().ok(Method::POST, &path, Some(&hold)).await;
+                json!({})
             }
             "POST /api/v1/cert-manager/ca/internal/{caId}/import-certificate" => {
                 let base = "/api/v1/cert-manager/ca/internal";
