@@ -21,7 +21,8 @@ impl Default for RateLimit {
 /// Addresses remembered; beyond that those that have recovered are forgotten.
 const ADDRESSES_MAX: usize = 10_000;
 
-pub(crate) struct Limiter {
+/// A bucket for each address.
+pub struct Limiter {
     limit: RateLimit,
     buckets: Mutex<HashMap<IpAddr, Bucket>>,
 }
@@ -32,6 +33,7 @@ struct Bucket {
 }
 
 impl Limiter {
+    #[must_use]
     pub fn new(limit: RateLimit) -> Self {
         Self { limit, buckets: Mutex::new(HashMap::new()) }
     }

@@ -1,8 +1,8 @@
 //! What every handler shares.
 
 use std::hash::{BuildHasher, RandomState};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::extract::FromRef;
@@ -19,6 +19,15 @@ struct Shared {
     limiter: Option<Limiter>,
     timeout: Duration,
     request_ids: RequestIds,
+    measures: OnceLock<Box<dyn Fn() -> Vec<Measure> + Send + Sync>>,
+}
+
+/// A counter that another part of the server keeps and that `/metrics` shows too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Measure {
+    pub name: &'static str,
+    pub help: &'static str,
+    pub value: u64,
 }
 
 impl ApiState {
@@ -32,7 +41,20 @@ impl ApiState {
     #[must_use]
     pub fn with_limits(authority: Authority, unauthenticated: Option<RateLimit>, timeout: Duration) -> Self {
         let limiter = unauthenticated.map(Limiter::new);
-        Self(Arc::new(Shared { authority, limiter, timeout, request_ids: RequestIds::default() }))
+        let (request_ids, measures) = (RequestIds::default(), OnceLock::new());
+        Self(Arc::new(Shared { authority, limiter, timeout, request_ids, measures }))
+    }
+
+    /// Lets `/metrics` show further counters. The first source given stays.
+    #[must_use]
+    pub fn also_measuring(self, source: impl Fn() -> Vec<Measure> + Send + Sync + 'static) -> Self {
+        // Refused only when there is one already.
+        let _ = self.0.measures.set(Box::new(source));
+        self
+    }
+
+    pub(crate) fn measures(&self) -> Vec<Measure> {
+        self.0.measures.get().map(|source| source()).unwrap_or_default()
     }
 
     pub(crate) fn authority(&self) -> &Authority {

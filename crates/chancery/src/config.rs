@@ -32,6 +32,12 @@ pub struct Overrides {
     /// Address and port to serve on; port 0 takes any free one [default: 127.0.0.1:8200]
     #[arg(long, value_name = "ADDRESS")]
     pub listen: Option<String>,
+    /// Address and port to serve CRLs, OCSP and CA certificates on, plain HTTP and nothing else [default: none]
+    #[arg(long, value_name = "ADDRESS")]
+    pub repository_listen: Option<String>,
+    /// Where anyone fetches CRLs, OCSP and CA certificates; written into certificates [default: none]
+    #[arg(long, value_name = "URL")]
+    pub repository_url: Option<String>,
 }
 
 impl Overrides {
@@ -47,8 +53,12 @@ impl Overrides {
             let text = path.to_str().ok_or_else(|| Failure::usage("The data directory's name is not UTF-8 text"))?;
             settings.push(owned("CHANCERY_DATA_DIR", text));
         }
-        if let Some(address) = &self.listen {
-            settings.push(owned("CHANCERY_LISTEN", address));
+        for (name, value) in [
+            ("CHANCERY_LISTEN", &self.listen),
+            ("CHANCERY_REPOSITORY_LISTEN", &self.repository_listen),
+            ("CHANCERY_REPOSITORY_URL", &self.repository_url),
+        ] {
+            settings.extend(value.iter().map(|value| owned(name, value)));
         }
         load(file, settings)
     }

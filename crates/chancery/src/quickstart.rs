@@ -10,13 +10,14 @@ mod configuration;
 mod guide;
 mod verification;
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use chancery_cli::Client;
 use chancery_cli::files;
 use chancery_cli::output::print_bytes;
 use chancery_pkix::{GeneralName, GeneralNameKind};
-use chancery_server::RunningServer;
+use chancery_server::{Config, RunningServer};
 use clap::Args;
 
 use crate::config::Overrides;
@@ -32,6 +33,8 @@ Examples:
   chancery quickstart --once --listen 127.0.0.1:0     sets everything up and stops";
 
 const DEFAULT_DOMAIN: &str = "example.internal";
+/// Used where the next port is none.
+const DEFAULT_REPOSITORY_PORT: u16 = 8_201;
 
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
@@ -51,10 +54,12 @@ struct Setting {
     data_dir: PathBuf,
     domain: String,
     accounts: Accounts,
+    /// Where CRLs and OCSP are served now.
+    repository_url: Option<String>,
 }
 
 pub async fn run(arguments: QuickstartArguments) -> Result<(), Failure> {
-    let config = arguments.overrides.load(None, &[("CHANCERY_LOG_LEVEL", "warn")])?;
+    let config = configuration(&arguments.overrides)?;
     let data_dir = config.data_dir().to_owned();
     files::create_directory(&data_dir)?;
     let earlier = accounts::load(&data_dir)?;
@@ -77,15 +82,44 @@ pub async fn run(arguments: QuickstartArguments) -> Result<(), Failure> {
     outcome
 }
 
+/// The configuration in force. Unless something else is set, the repository is served on the next port of loopback, so
+/// that every certificate says where its revocation is looked up.
+fn configuration(overrides: &Overrides) -> Result<Config, Failure> {
+    const QUIET: (&str, &str) = ("CHANCERY_LOG_LEVEL", "warn");
+    let config = overrides.load(None, &[QUIET])?;
+    if config.repository_listen().is_some() || config.repository_url().is_some() {
+        return Ok(config);
+    }
+    let address = repository_address(config.listen());
+    let (listen, url) = (address.to_string(), format!("http://{address}"));
+    overrides.load(
+        None,
+        &[QUIET, ("CHANCERY_REPOSITORY_LISTEN", listen.as_str()), ("CHANCERY_REPOSITORY_URL", url.as_str())],
+    )
+}
+
+/// Any free port beside any free port.
+fn repository_address(listen: SocketAddr) -> SocketAddr {
+    let port = match listen.port() {
+        0 => 0,
+        taken => taken.checked_add(1).unwrap_or(DEFAULT_REPOSITORY_PORT),
+    };
+    let ip = if listen.is_ipv4() { IpAddr::from(Ipv4Addr::LOCALHOST) } else { IpAddr::from(Ipv6Addr::LOCALHOST) };
+    SocketAddr::new(ip, port)
+}
+
 /// All steps, in order.
 async fn walk(server: &RunningServer, data_dir: PathBuf, domain: String, once: bool) -> Result<(), Failure> {
     step("data directory", &data_dir.display().to_string())?;
     let client = Client::new(&server.url(), None)?;
     let accounts = Accounts::prepare(client, &data_dir, &domain).await?;
-    let mut setting = Setting { data_dir, domain, accounts };
+    let repository_url = server.authority().repository_url().map(str::to_owned);
+    let mut setting = Setting { data_dir, domain, accounts, repository_url };
     let configuration = configuration::prepare(&mut setting).await?;
     let outcome = certificates::prepare(&setting, &configuration).await?;
-    guide::print(&setting, &configuration, &outcome, once.then_some(server.address))
+    let served =
+        guide::Served { address: server.address, repository_address: server.repository_address, stops_now: once };
+    guide::print(&setting, &configuration, &outcome, &served)
 }
 
 /// A data directory belongs to one domain: its template allows no other.
@@ -140,6 +174,19 @@ mod tests {
         check(Some("other.internal"), Some("acme.internal"), None);
         check(Some("not a domain"), None, None);
         check(Some(""), None, None);
+    }
+
+    #[test]
+    fn the_repository_is_served_beside_the_api() {
+        for (listen, expected) in [
+            ("127.0.0.1:8200", "127.0.0.1:8201"),
+            ("127.0.0.1:0", "127.0.0.1:0"),
+            ("0.0.0.0:443", "127.0.0.1:444"),
+            ("[::1]:8200", "[::1]:8201"),
+            ("127.0.0.1:65535", "127.0.0.1:8201"),
+        ] {
+            assert_eq!(repository_address(listen.parse().unwrap()).to_string(), expected, "{listen}");
+        }
     }
 
     #[test]

@@ -16,4 +16,4 @@ mod ocsp;
 mod refusal;
 mod route;
 
-pub use route::{PATHS, router};
+pub use route::router;

@@ -108,11 +108,13 @@ fn encoded_request(path: &str) -> &str {
 /// of whoever put the address together: it is dropped only where the text makes no sense with it.
 fn decoded(encoded: &str) -> Option<Vec<u8>> {
     let text: Vec<u8> = percent_decode_str(encoded).collect();
-    BASE64.decode(&text).or_else(|error| match text.strip_suffix(b"/") {
-        Some(shorter) => BASE64.decode(shorter),
-        None => Err(error),
-    })
-    .ok()
+    BASE64
+        .decode(&text)
+        .or_else(|error| match text.strip_suffix(b"/") {
+            Some(shorter) => BASE64.decode(shorter),
+            None => Err(error),
+        })
+        .ok()
 }
 
 fn uncached(answer: OcspAnswer) -> Response {

@@ -202,9 +202,6 @@ async fn cas_answer_as_the_contract_says() {
     let certificate_id = certificate["certId"].as_str().unwrap();
     assert_eq!(world.get(&format!("{base}/certificate/{certificate_id}")).await.ok(), certificate);
     assert_eq!(world.get(&format!("{base}/ca-certificates")).await.ok()[0]["version"], 1);
-    let der = world.call("GET", &format!("{base}/certificates/{certificate_id}/der")).send().await;
-    assert_eq!(der.headers["content-type"], "application/pkix-cert");
-    assert_eq!(Certificate::from_der(&der.bytes).unwrap().to_pem(), certificate["certificate"].as_str().unwrap());
     let csr = world.get(&format!("{base}/csr")).await.ok();
     assert!(csr["csr"].as_str().unwrap().starts_with("-----BEGIN CERTIFICATE REQUEST-----"));
     let signed = json!({ "csr": csr["csr"], "notAfter": "2035-01-01" });

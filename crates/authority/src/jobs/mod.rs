@@ -9,7 +9,7 @@
 
 mod backoff;
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use chancery_model::job::{Fence, Job, JobKind};
@@ -37,6 +37,8 @@ pub(crate) struct JobState {
     /// One sweep at a time: a caller that waits for a sweep knows that nothing due before is still under way here.
     sweep: tokio::sync::Mutex<()>,
     wake: tokio::sync::Notify,
+    /// Set for good by [`Authority::stop_jobs`].
+    stopping: AtomicBool,
     done: AtomicU64,
     failed: AtomicU64,
 }
@@ -54,7 +56,7 @@ impl Authority {
     pub async fn run_due_jobs(&self) -> usize {
         let _one_sweep = self.job_state().sweep.lock().await;
         let mut tried = 0;
-        while tried < SWEEP_MAX {
+        while tried < SWEEP_MAX && !self.job_state().stopping.load(Ordering::Relaxed) {
             let due = match self.reader().due_jobs(self.now(), BATCH).await {
                 Ok(due) if due.is_empty() => break,
                 Ok(due) => due,
@@ -82,6 +84,13 @@ impl Authority {
         }
     }
 
+    /// Lets the jobs under way here end and begins no more, before the server stops: a job that was cut off would stay
+    /// leased until its lease ends.
+    pub async fn stop_jobs(&self) {
+        self.job_state().stopping.store(true, Ordering::Relaxed);
+        drop(self.job_state().sweep.lock().await);
+    }
+
     pub(crate) fn wake_jobs(&self) {
         self.job_state().wake.notify_one();
     }
@@ -96,6 +105,9 @@ impl Authority {
         let mut leased = 0;
         let mut running = JoinSet::new();
         for job in due {
+            if self.job_state().stopping.load(Ordering::Relaxed) {
+                break;
+            }
             if running.len() >= CONCURRENT_MAX {
                 leased += usize::from(ended(running.join_next().await));
             }

@@ -1,7 +1,9 @@
 //! The certificates themselves: one with a key made by the server, one for a CSR, one renewal.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use chancery_cli::Client;
 use chancery_cli::certificate::{CertificateFiles, write_files};
 use chancery_cli::files::{self, Access, Existing};
 use chancery_keys::{PrivateKey, Signer as _};
@@ -16,11 +18,16 @@ use chancery_wire::certificate::{
     AltName, Attributes, FlatIssueAnswer, IssueAnswer, IssueCertificate, RenewCertificate, SearchCertificates,
 };
 use chancery_wire::words::SanType;
+use reqwest::Method;
 use uuid::Uuid;
 
 use super::configuration::Configuration;
 use super::{Setting, step, verification};
 use crate::failure::{Failure, causes};
+
+const CRL_PATH: &str = "/api/v1/cert-manager/crl/";
+const CRL_TRIES: u32 = 100;
+const CRL_PAUSE: Duration = Duration::from_millis(100);
 
 /// What was written where.
 pub struct Outcome {
@@ -67,10 +74,12 @@ pub async fn prepare(setting: &Setting, configuration: &Configuration) -> Result
         let files = renew(setting, &plain).await?;
         keep("renewal of the first", &renewed, &files)?;
     }
+    let mut with_crl = 0;
     for one in [&plain, &with_csr, &renewed] {
-        verify(one, &configuration.root_certificate)?;
+        with_crl += usize::from(verify(setting, one, &configuration.root_certificate).await?);
     }
-    step("chains verified", &format!("3, against {}", root_file.display()))?;
+    let crls = if with_crl == 0 { "" } else { " and their CRL" };
+    step("chains verified", &format!("3, against {}{crls}", root_file.display()))?;
     Ok(Outcome { directory, root_file })
 }
 
@@ -175,11 +184,34 @@ async fn renew(setting: &Setting, first: &Wanted) -> Result<CertificateFiles, Fa
     })
 }
 
-fn verify(wanted: &Wanted, root: &str) -> Result<(), Failure> {
+/// Whether a CRL was there to ask: a certificate of an earlier run may point to none.
+async fn verify(setting: &Setting, wanted: &Wanted, root: &str) -> Result<bool, Failure> {
     let chain = files::read_text(&wanted.directory.join("fullchain.pem"))?;
-    verification::verify(&wanted.name, &chain, root, SystemClock.now().as_seconds()).map_err(|reason| {
-        Failure::failed(format!("The chain in {} does not verify: {reason}", wanted.directory.display()))
-    })
+    let leaf = parse(&wanted.directory.join("certificate.pem"))?;
+    let crl = match (&setting.repository_url, leaf.extensions().crl_distribution_points.first()) {
+        (Some(repository), Some(url)) => Some(fetch_crl(repository, url).await?),
+        _ => None,
+    };
+    verification::verify(&wanted.name, &chain, root, crl.as_deref(), SystemClock.now().as_seconds()).map_err(
+        |reason| Failure::failed(format!("The chain in {} does not verify: {reason}", wanted.directory.display())),
+    )?;
+    Ok(crl.is_some())
+}
+
+/// The CRL as anybody would fetch it, from where it is served now: a run that took any free port took another one each
+/// time. A CA that was made a moment ago publishes its first CRL within a second or two.
+async fn fetch_crl(repository: &str, url: &str) -> Result<Vec<u8>, Failure> {
+    let path = url.find(CRL_PATH).and_then(|at| url.get(at..));
+    let path = path.ok_or_else(|| Failure::failed(format!("{url} is not where this server publishes CRLs")))?;
+    let client = Client::new(repository, None)?;
+    for _ in 0..CRL_TRIES {
+        match client.send_raw::<()>(Method::GET, path, None).await? {
+            (200, crl) => return Ok(crl),
+            (404 | 503, _) => tokio::time::sleep(CRL_PAUSE).await,
+            (status, _) => return Err(Failure::failed(format!("{url} answered {status}"))),
+        }
+    }
+    Err(Failure::failed(format!("There is still no CRL at {url}; look at the server's log")))
 }
 
 fn parse(path: &Path) -> Result<Certificate, Failure> {

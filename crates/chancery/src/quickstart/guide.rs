@@ -10,26 +10,44 @@ use super::configuration::Configuration;
 use super::{Setting, accounts, say, shell_quoted};
 use crate::failure::Failure;
 
-/// `stopping_at`: where the server listened, when it stops now.
+/// Where the server is found, or will be.
+pub struct Served {
+    pub address: SocketAddr,
+    pub repository_address: Option<SocketAddr>,
+    pub stops_now: bool,
+}
+
 pub fn print(
     setting: &Setting,
     configuration: &Configuration,
     outcome: &Outcome,
-    stopping_at: Option<SocketAddr>,
+    served: &Served,
 ) -> Result<(), Failure> {
     let credentials = &setting.accounts.credentials;
-    say(&format!(
-        "\nCertificates, keys and the root to trust are in {}\nTry: openssl verify -x509_strict -CAfile {} -untrusted {} {}\n",
-        shell_quoted(&outcome.directory),
+    let (root, chain, certificate) = (
         shell_quoted(&outcome.root_file),
         shell_quoted(&host(setting, outcome, "chain.pem")),
         shell_quoted(&host(setting, outcome, "certificate.pem")),
+    );
+    say(&format!(
+        "\nCertificates, keys and the root to trust are in {}\nTry: openssl verify -x509_strict -CAfile {root} -untrusted {chain} {certificate}\n",
+        shell_quoted(&outcome.directory),
     ))?;
     let program = program();
-    if let Some(address) = stopping_at {
+    if served.stops_now {
         let data_dir = shell_quoted(&setting.data_dir);
         say(&format!(
-            "The server stops now. Start it again with:\n\n  {program} serve --data-dir {data_dir} --listen {address}\n"
+            "The server stops now. Start it again with:\n\n  {program} serve --data-dir {data_dir} --listen {}{}\n",
+            served.address,
+            served.repository_options(setting.repository_url.as_deref()),
+        ))?;
+    }
+    if let Some(url) = &setting.repository_url {
+        let ca = configuration.issuing_ca_id;
+        say(&format!(
+            "With the server running, whether a certificate was revoked, by CRL and by OCSP:\n\n  \
+             openssl verify -crl_check -crl_download -CAfile {root} -untrusted {chain} {certificate}\n  \
+             openssl ocsp -issuer {chain} -CAfile {root} -cert {certificate} -url {url}/api/v1/cert-manager/ocsp/{ca}\n"
         ))?;
     }
     say("The same by hand, with the server running:\n")?;
@@ -50,6 +68,14 @@ pub fn print(
          {program} cert list --credentials {credentials_file}\n  \
          {program} --help\n"
     ))
+}
+
+impl Served {
+    fn repository_options(&self, url: Option<&str>) -> String {
+        let listen = self.repository_address.map(|address| format!(" --repository-listen {address}"));
+        let url = url.map(|url| format!(" --repository-url {url}"));
+        [listen, url].into_iter().flatten().collect()
+    }
 }
 
 /// This program as it was called.

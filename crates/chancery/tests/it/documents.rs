@@ -68,10 +68,23 @@ fn commands_of_the_first_hour_work() {
 }
 
 #[test]
+fn what_the_guide_revokes_is_seen_in_ocsp_and_in_the_crl() {
+    let place = Place::ready();
+    // One shell: the blocks share variables, and end with a failure that the page itself turns around.
+    let text: String = blocks(&page("docs/guides/revocation.md")).into_iter().map(|(block, _)| block).collect();
+    let said = paste(&place, &text).succeeded().stdout;
+    let told: Vec<&str> = said.lines().filter_map(|line| line.split_once("certificate.pem: ")).map(|it| it.1).collect();
+    assert_eq!(told, ["good", "revoked", "good"], "{said}");
+    assert!(said.contains("Reason: keyCompromise"), "{said}");
+    assert!(said.contains("already revoked"), "a second revocation is refused: {said}");
+    assert!(said.contains("\"revoked\":1"), "the bulk revocation: {said}");
+}
+
+#[test]
 fn documented_commands_exist() {
     // Every `chancery …` line in the pages is at least understood up to its first option.
     let place = Place::ready();
-    for path in ["README.md", "docs/guides/first-hour.md", "docs/guides/running.md"] {
+    for path in ["README.md", "docs/guides/first-hour.md", "docs/guides/revocation.md", "docs/guides/running.md"] {
         for line in page(path).lines().filter(|line| line.starts_with("chancery ")) {
             let words = line.split_whitespace().skip(1).take_while(|word| word.chars().all(char::is_alphabetic));
             let words: Vec<&str> = words.take(2).chain(["--help"]).collect();

@@ -141,6 +141,22 @@ fn what_an_accident_took_away_is_made_anew() {
 }
 
 #[test]
+fn the_printed_checks_of_revocation_work() {
+    let place = Place::ready();
+    let checks: Vec<&str> = place.served.greeting.lines().filter(|line| line.starts_with("  openssl ")).collect();
+    let [crl, ocsp] = checks.as_slice() else { panic!("not two checks: {}", place.served.greeting) };
+    let shell = |command: &str| run(Command::new("bash").args(["-c", command]).current_dir(place.directory.path()));
+    assert!(shell(crl).succeeded().stdout.ends_with(": OK\n"));
+    let answer = shell(ocsp).succeeded();
+    assert!(answer.stdout.contains(": good") && answer.stderr.contains("Response verify OK"), "{answer:?}");
+    let certificate = "chancery-data/certificates/host.example.internal/certificate.pem";
+    let serial = openssl(place.directory.path(), &["x509", "-in", certificate, "-noout", "-serial"]).succeeded().stdout;
+    let serial = serial.trim().trim_start_matches("serial=");
+    place.chancery(&["cert", "revoke", serial, "--reason", "superseded"]).succeeded();
+    assert!(shell(ocsp).succeeded().stdout.contains(": revoked"));
+}
+
+#[test]
 fn printed_commands_work_when_pasted_into_a_shell() {
     let place = Place::ready();
     let (_, rest) = place.served.greeting.split_once("# ---- begin commands ----\n").unwrap();
