@@ -107,6 +107,7 @@ stories! {
         cut_connections_lose_nothing_that_was_acknowledged;
     jobs:
         jobs_are_due_in_the_order_of_their_deadlines,
+        leases_that_nobody_holds_any_more_are_ended_and_lose_no_wake_up,
         scheduling_brings_forward_and_setting_replaces,
         one_node_leases_a_job_and_a_lost_lease_writes_nothing,
         nodes_that_meet_lease_each_job_once,

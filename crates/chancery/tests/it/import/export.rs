@@ -2,6 +2,32 @@
 
 use super::*;
 
+/// Both ages of PKCS#12, read by OpenSSL: key, certificate and chain are in it.
+async fn check_pkcs12(world: &World, id: &str, count: usize) {
+    for (legacy, cipher) in [(false, "AES-256-CBC"), (true, "pbeWithSHA1And3-KeyTripleDES-CBC")] {
+        let wanted = json!({"password": "correct horse", "alias": "www", "legacy": legacy});
+        let url = path(&format!("/{id}/pkcs12"));
+        let answer = world
+            .admin()
+            .raw(Method::POST, &url, &[("content-type", "application/json")], wanted.to_string().into_bytes())
+            .await;
+        assert_eq!(answer.status(), 200);
+        assert!(answer.headers()["cache-control"].to_str().unwrap().contains("no-store"));
+        assert!(answer.headers()["content-disposition"].to_str().unwrap().ends_with(".p12\""));
+        let bytes = answer.bytes().await.unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("it.p12"), &bytes).unwrap();
+        let said = openssl(
+            folder.path(),
+            &["pkcs12", "-legacy", "-in", "it.p12", "-info", "-nodes", "-passin", "pass:correct horse"],
+        )
+        .succeeded();
+        assert!(said.stderr.contains(cipher), "legacy {legacy}: {}", said.stderr);
+        assert_eq!(said.stdout.matches("BEGIN CERTIFICATE").count(), count);
+        assert!(said.stdout.contains("PRIVATE KEY-----"));
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn openssl_reads_every_export() {
     let foreign = Foreign::usual();
@@ -43,28 +69,7 @@ async fn openssl_reads_every_export() {
             let first = &certificates[certificates.find("-----BEGIN").unwrap()..];
             assert!(judge::openssl_text(first).contains(names), "{format}");
         }
-        for (legacy, cipher) in [(false, "AES-256-CBC"), (true, "pbeWithSHA1And3-KeyTripleDES-CBC")] {
-            let wanted = json!({"password": "correct horse", "alias": "www", "legacy": legacy});
-            let url = path(&format!("/{id}/pkcs12"));
-            let answer = world
-                .admin()
-                .raw(Method::POST, &url, &[("content-type", "application/json")], wanted.to_string().into_bytes())
-                .await;
-            assert_eq!(answer.status(), 200);
-            assert!(answer.headers()["cache-control"].to_str().unwrap().contains("no-store"));
-            assert!(answer.headers()["content-disposition"].to_str().unwrap().ends_with(".p12\""));
-            let bytes = answer.bytes().await.unwrap();
-            let folder = tempfile::tempdir().unwrap();
-            fs::write(folder.path().join("it.p12"), &bytes).unwrap();
-            let said = openssl(
-                folder.path(),
-                &["pkcs12", "-legacy", "-in", "it.p12", "-info", "-nodes", "-passin", "pass:correct horse"],
-            )
-            .succeeded();
-            assert!(said.stderr.contains(cipher), "legacy {legacy}: {}", said.stderr);
-            assert_eq!(said.stdout.matches("BEGIN CERTIFICATE").count(), count);
-            assert!(said.stdout.contains("PRIVATE KEY-----"));
-        }
+        check_pkcs12(&world, &id, count).await;
         let formats: Vec<Value> = entries(&world, "certificate.private-key-read", &id)
             .await
             .iter()
