@@ -77,30 +77,33 @@ pub(crate) async fn measure(authority: &Authority, text: &mut String) {
 
     let jobs = authority.job_counters();
     let answers = authority.ocsp_counters();
-    let counters: [(&str, &str, &str, &[(&str, u64)]); 2] = [
-        (
-            "chancery_jobs_total",
-            "outcome",
-            "Jobs run by this node since the start.",
-            &[("done", jobs.done), ("failed", jobs.failed)],
-        ),
+    counters(
+        text,
+        ("chancery_jobs_total", "outcome", "Jobs run by this node since the start."),
+        &[("done", jobs.done), ("failed", jobs.failed)],
+    );
+    counters(
+        text,
         (
             "chancery_ocsp_answers_total",
             "status",
             "OCSP answers since the start, a certificate each; refused: requests without an answer about any.",
-            &[
-                ("good", answers.good),
-                ("revoked", answers.revoked),
-                ("unknown", answers.unknown),
-                ("refused", answers.refused),
-            ],
         ),
-    ];
-    for (name, label, help, values) in counters {
-        let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} counter");
-        for (value, count) in values {
-            let _ = writeln!(text, "{name}{{{label}=\"{value}\"}} {count}");
-        }
+        &[
+            ("good", answers.good),
+            ("revoked", answers.revoked),
+            ("unknown", answers.unknown),
+            ("refused", answers.refused),
+        ],
+    );
+}
+
+/// One counter with a label; `name` is its name, the label, and its help.
+fn counters(text: &mut String, (name, label, help): (&str, &str, &str), values: &[(&str, u64)]) {
+    // Writing to a String cannot fail.
+    let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} counter");
+    for (value, count) in values {
+        let _ = writeln!(text, "{name}{{{label}=\"{value}\"}} {count}");
     }
 }
 
