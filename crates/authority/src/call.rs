@@ -106,12 +106,8 @@ impl Call {
     /// The server itself at work in a project: a job, not somebody's call.
     #[must_use]
     pub(crate) fn system(project: ProjectId) -> Self {
-        let actor = Actor {
-            id: ActorId::System,
-            name: "chancery".to_owned(),
-            method: "system".to_owned(),
-            ip: String::new(),
-        };
+        let actor =
+            Actor { id: ActorId::System, name: "chancery".to_owned(), method: "system".to_owned(), ip: String::new() };
         Self {
             requester: Requester {
                 actor,

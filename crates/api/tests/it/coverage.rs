@@ -97,8 +97,13 @@ async fn objects_of_another_project_do_not_exist() {
     let stranger = world.other_project().await;
 
     let cases: Vec<(&str, String, Value)> = vec![
-        ("certificates/{id}", certificate.clone(), json!({ "metadata": [], "applicationId": NOBODY })),
+        (
+            "certificates/{id}",
+            certificate.clone(),
+            json!({ "metadata": [], "applicationId": NOBODY, "revocationReason": "SUPERSEDED" }),
+        ),
         ("certificate-requests/{requestId}", request, json!({})),
+        ("{caId}/signing-config", setup.issuing.clone(), json!({ "type": "manual" })),
         ("ca/internal/{caId}", setup.issuing.clone(), ca_body()),
         ("certificate-policies/{id}", setup.template.clone(), json!({})),
         ("certificate-templates/{id}", setup.template.clone(), json!({})),
@@ -136,7 +141,7 @@ async fn objects_of_another_project_do_not_exist() {
 
 /// A body that every route below a CA can read.
 fn ca_body() -> Value {
-    json!({ "notAfter": "2030-01-01", "csr": crate::world::csr("sub.acme.com"), "certificate": "x", "certificateChain": "" })
+    json!({ "notAfter": "2030-01-01", "csr": crate::world::csr("sub.acme.com"), "certificate": "x", "certificateChain": "", "revocationReason": "SUPERSEDED", "type": "existing" })
 }
 
 #[tokio::test]
