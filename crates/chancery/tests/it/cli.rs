@@ -197,6 +197,65 @@ fn an_administrator_creates_ca_template_and_profile() {
 }
 
 #[test]
+fn a_ca_is_renewed_and_taken_over_from_the_command_line() {
+    let place = Place::ready();
+    let desk = place.directory.path();
+    let admin = |arguments: &[&str]| place.chancery(&[arguments, &["--as-admin"]].concat());
+    admin(&["ca", "create", "--name", "lab", "--common-name", "Lab Root"]).succeeded();
+    assert!(admin(&["ca", "renew", "lab"]).succeeded().stdout.contains("Renewed: version 2"));
+    let rolled = admin(&["ca", "renew", "lab", "--new-key", "--key-algorithm", "Ed25519", "--json"]).succeeded().json();
+    assert_eq!(rolled["version"], 3);
+    place.chancery(&["ca", "renew", "lab", "--key-algorithm", "Ed25519", "--as-admin"]).failed(2, &["--new-key"]);
+    let shown = admin(&["ca", "auto-renewal", "lab", "--enable", "--days", "45"]).succeeded().stdout;
+    assert!(shown.contains("45") && shown.contains("true"), "{shown}");
+
+    let key = ["ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", "old.key"];
+    openssl(desk, &key).succeeded();
+    openssl(desk, &["pkcs8", "-topk8", "-in", "old.key", "-passout", "pass:open sesame", "-out", "sealed.key"])
+        .succeeded();
+    let request =
+        ["req", "-x509", "-new", "-key", "old.key", "-subj", "/CN=Old Root", "-days", "900", "-out", "old.pem"];
+    openssl(desk, &request).succeeded();
+    fs::write(place.path("password"), "open sesame\n").unwrap();
+    fs::write(place.path("wrong"), "open barley\n").unwrap();
+    fs::write(place.path("serials"), "# what it used\n0a\n0B:0C\n").unwrap();
+    let import = |password: &str| {
+        admin(&[
+            "ca",
+            "import",
+            "--name",
+            "old",
+            "--certificate",
+            "old.pem",
+            "--key",
+            "sealed.key",
+            "--serials",
+            "serials",
+            "--last-crl-number",
+            "9",
+            "--password-file",
+            password,
+        ])
+    };
+    import("wrong").failed(1, &["privateKeyPassword"]);
+    assert!(import("password").succeeded().stdout.contains("Imported old"));
+    import("password").failed(1, &["old"]);
+    assert!(place.chancery(&["ca", "show", "old"]).succeeded().stdout.contains("CN=Old Root"));
+    admin(&["ca", "import", "--name", "none", "--certificate", "old.pem"]).failed(2, &["--key"]);
+
+    // Published by the running server within its own time; the list is there as soon as the first one is.
+    let published = (0..100).find_map(|_| {
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        let listed = place.chancery(&["ca", "crl", "old", "--json"]).succeeded().json();
+        listed[0]["number"].as_i64()
+    });
+    assert_eq!(published, Some(10));
+    fs::write(place.path("old.crl"), place.chancery(&["ca", "crl", "old"]).succeeded().stdout).unwrap();
+    openssl(desk, &["crl", "-in", "old.crl", "-noout", "-CAfile", "old.pem"]).succeeded();
+    assert!(place.chancery(&["ca", "crl", "old", "--list"]).succeeded().stdout.contains("10"));
+}
+
+#[test]
 fn a_dry_run_explains_and_issues_nothing() {
     let place = Place::ready();
     let count = || place.chancery(&["cert", "list", "--json"]).succeeded().json()["totalCount"].clone();
