@@ -16,7 +16,7 @@ use crate::alert::Notifier;
 use crate::cache::Cache;
 use crate::call::Requester;
 use crate::error::Error;
-use crate::jobs::JobState;
+use crate::jobs::{JobState, LEASE_SECONDS};
 use crate::stage::StageClock;
 use crate::status::StatusState;
 
@@ -112,12 +112,26 @@ impl Authority {
             node: config.node,
             default_project: project.id,
         }));
+        authority.end_leases_of_before().await;
         authority.ensure_project_key(project.id).await.map_err(|error| OpenError::Inconsistent(error.to_string()))?;
         authority.ensure_crls().await.map_err(|error| OpenError::Inconsistent(error.to_string()))?;
         if matches!(config.location, Location::Postgres { .. }) {
             authority.watch_configuration();
         }
         Ok(authority)
+    }
+
+    /// A process that was killed leaves its jobs leased. Where no other can hold them they are done now, not when their
+    /// leases end: until then no revocation would reach the CRL whose job it was.
+    async fn end_leases_of_before(&self) {
+        if !self.0.store.is_alone() {
+            return;
+        }
+        let now = self.now();
+        let ended = Change::EndLeases { now, latest: now.plus_seconds(LEASE_SECONDS) };
+        if let Err(error) = self.commit(Write::default().with(ended)).await {
+            tracing::warn!(%error, "leases of an earlier process could not be ended; they end by themselves");
+        }
     }
 
     /// Waits for what is queued and closes the store.

@@ -219,6 +219,12 @@ pub enum Change {
         fence: Fence,
         lease_until: Timestamp,
     },
+    /// Ends every lease that would last from `now` to `latest` at most, and makes those jobs due at once. Only for who knows
+    /// that no holder is left: see [`crate::Store::is_alone`].
+    EndLeases {
+        now: Timestamp,
+        latest: Timestamp,
+    },
     /// Ends the lease; `Stale` unless the fence holds. The job is due at `next`, or earlier if it was asked for meanwhile;
     /// with neither it is gone.
     FinishJob {
@@ -478,6 +484,7 @@ impl Effects {
                 self.push(job::claim(key, expected_token, now, lease_until));
             }
             Change::ExtendLease { fence, lease_until } => self.push(job::extend(fence, lease_until)),
+            Change::EndLeases { now, latest } => self.push(job::end_leases(now, latest)),
             Change::FinishJob { fence, next } => job::finish(self, fence, next),
             Change::RetryJob { fence, due_at, error } => self.push(job::retry(fence, due_at, error)),
             Change::RevokeCertificate { id, revocation, held, entry } => {

@@ -116,6 +116,14 @@ pub(crate) fn extend(fence: Fence, lease_until: Timestamp) -> Statement {
     .guarded(Conflict::Stale)
 }
 
+/// A leased job is due at the end of its lease, so this looks at the few that end by then and at no others.
+pub(crate) fn end_leases(now: Timestamp, latest: Timestamp) -> Statement {
+    Statement::new(
+        "UPDATE job SET lease_until = NULL, due_at = $1 WHERE due_at > $1 AND due_at <= $2 AND lease_until = due_at",
+        params![now, latest],
+    )
+}
+
 /// What was asked for during the lease comes first, and a deadline never lies before the time the job is due.
 pub(crate) fn finish(effects: &mut Effects, fence: Fence, next: Option<Timestamp>) {
     let Fence { key, token } = fence;
@@ -177,11 +185,18 @@ macro_rules! select {
 const LIST: &str = "overdue-jobs";
 
 impl Reader {
-    /// Due and not leased: of the 10 000 that have been due longest, those with the nearest deadlines, nearest first.
+    /// Due and not leased: CRLs and OCSP responders before anything else, since a lapsed one stops whoever checks it, and
+    /// few as they are they keep nobody waiting; then, of the 10 000 that have been due longest, those with the nearest
+    /// deadlines, nearest first.
     pub async fn due_jobs(&self, now: Timestamp, limit: u32) -> Result<Vec<Job>, StoreError> {
+        // 4 and 5 are `PublishCrl` and `RotateResponder`. The plus keeps the index of due times out of the first search:
+        // behind a great many due renewals it would read them all.
         let sql = select!(
-            "(SELECT * FROM job WHERE due_at <= $1 AND (lease_until IS NULL OR lease_until <= $1) ORDER BY due_at LIMIT 10000) due \
-             ORDER BY deadline, kind, object LIMIT $2"
+            "(SELECT * FROM (SELECT job.*, 0 AS place FROM job WHERE kind IN (4, 5) AND +due_at <= $1 \
+             AND (lease_until IS NULL OR lease_until <= $1)) status UNION ALL \
+             SELECT * FROM (SELECT job.*, 1 AS place FROM job WHERE due_at <= $1 AND kind NOT IN (4, 5) \
+             AND (lease_until IS NULL OR lease_until <= $1) ORDER BY due_at LIMIT 10000) other) due \
+             ORDER BY place, deadline, kind, object LIMIT $2"
         );
         self.rows(Query::new("job", sql, params![now, limit])).await?.into_iter().map(from_row).collect()
     }

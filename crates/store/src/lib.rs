@@ -83,6 +83,7 @@ pub struct Store {
     node: String,
     numbering: Numbering,
     gauges: Arc<Gauges>,
+    is_alone: bool,
 }
 
 impl Store {
@@ -107,7 +108,14 @@ impl Store {
                 (opened.queue, Reader::new(Source::Postgres(opened.readers)), opened.numbering)
             }
         };
-        Ok(Self { queue, reader, node: node.to_owned(), numbering, gauges })
+        let is_alone = matches!(location, Location::Sqlite { .. });
+        Ok(Self { queue, reader, node: node.to_owned(), numbering, gauges, is_alone })
+    }
+
+    /// Whether no other process can have this database open: what an earlier one had begun, nobody goes on with.
+    #[must_use]
+    pub const fn is_alone(&self) -> bool {
+        self.is_alone
     }
 
     #[must_use]

@@ -38,7 +38,7 @@ async fn due(world: &World, now: i64) -> Vec<JobKey> {
 }
 
 pub async fn jobs_are_due_in_the_order_of_their_deadlines(world: &mut World) {
-    let late = new_job(world, JobKind::PublishCrl, world.id(), 0, 1_000);
+    let late = new_job(world, JobKind::CheckExpiry, world.id(), 0, 1_000);
     let urgent = new_job(world, JobKind::RenewCertificate, world.id(), 5, 10);
     let later = new_job(world, JobKind::RenewCa, world.id(), 6, 7);
     world.commit([Change::SetJob(late), Change::ScheduleJob(urgent), Change::SetJob(later)]).await.unwrap();
@@ -61,6 +61,37 @@ pub async fn jobs_are_due_in_the_order_of_their_deadlines(world: &mut World) {
     assert_eq!(first[0], expected);
     world.commit([Change::DropJob(later.key), Change::DropJob(later.key)]).await.unwrap();
     assert_eq!(world.reader().job(later.key).await, Ok(None));
+
+    // What the world is told about revocation waits for no renewal, however late that is.
+    let crl = new_job(world, JobKind::PublishCrl, world.id(), 7, 2_000);
+    let responder = new_job(world, JobKind::RotateResponder, world.id(), 8, 1_500);
+    world.commit([Change::SetJob(crl), Change::SetJob(responder)]).await.unwrap();
+    assert_eq!(due(world, 7).await, [crl.key, urgent.key, late.key]);
+    assert_eq!(due(world, 8).await, [responder.key, crl.key, urgent.key, late.key]);
+    let fence = claim(world, responder.key, 8).await;
+    assert_eq!(due(world, 8).await, [crl.key, urgent.key, late.key], "leased");
+    assert_eq!(due(world, 68).await[0], fence.key);
+}
+
+pub async fn leases_that_nobody_holds_any_more_are_ended_and_lose_no_wake_up(world: &mut World) {
+    let (first, second, idle) = (publish(world, 0), publish(world, 0), publish(world, 30));
+    world.commit([Change::SetJob(first), Change::SetJob(second), Change::SetJob(idle)]).await.unwrap();
+    let fence = claim(world, first.key, 1).await;
+    claim(world, second.key, 10).await;
+    let asked = NewJob { due_at: at(40), ..first };
+    world.commit([Change::ScheduleJob(asked)]).await.unwrap();
+    // Lasts from 10 to 70, longer than leases last by what the caller says.
+    let end = |now: i64, latest: i64| Change::EndLeases { now: at(now), latest: at(latest) };
+    world.commit([end(20, 61)]).await.unwrap();
+    assert_eq!(due(world, 20).await, [first.key], "one is over, the other is not, and the third was never leased");
+    assert_eq!(job(world, idle.key).await.due_at, at(30));
+    let late = Change::FinishJob { fence, next: None };
+    assert_eq!(world.refused([late]).await, Some(Conflict::Stale), "its holder has lost it");
+    let fence = claim(world, first.key, 20).await;
+    world.commit([Change::FinishJob { fence, next: Some(at(500)) }]).await.unwrap();
+    assert_eq!(job(world, first.key).await.due_at, at(40), "asked for before, and not forgotten");
+    world.commit([end(20, 70)]).await.unwrap();
+    assert_eq!(due(world, 20).await, [second.key]);
 }
 
 pub async fn scheduling_brings_forward_and_setting_replaces(world: &mut World) {
