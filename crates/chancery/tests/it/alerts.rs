@@ -582,6 +582,15 @@ async fn every_rule_about_an_alert_is_enforced() {
         let (found, answer) = world.admin().post(ALERTS, &body).await;
         assert_eq!(found, status, "{changes}: {answer:#}");
     }
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_alerts_name_is_its_own_and_other_projects_do_not_see_it() {
+    let world = World::start().await;
+    let base = json!({"name": "a", "eventType": "expiration", "alertBefore": "30d",
+        "channels": [{"channelType": "email", "config": {"recipients": ["ops@acme.test"]}}]});
+    world.admin().ok(Method::POST, ALERTS, Some(&base)).await;
     let (status, answer) = world.admin().post(ALERTS, &base).await;
     assert_eq!((status, &answer["code"]), (400, &json!("conflict")), "a name is taken once: {answer:#}");
     let listed = world.auditor().ok(Method::GET, &format!("{ALERTS}?eventType=expiration&enabled=true"), None).await;

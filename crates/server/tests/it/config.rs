@@ -221,3 +221,30 @@ fn the_reference_names_every_key_and_its_variable() {
         assert_eq!(row.matches('|').count(), 6, "{row}");
     }
 }
+
+#[test]
+fn the_ways_out_are_checked_together() {
+    let smtp = ("CHANCERY_SMTP_URL", "smtps://pki@mail.example");
+    let from = ("CHANCERY_SMTP_FROM", "Chancery <pki@example.com>");
+    let password = ("CHANCERY_SMTP_PASSWORD", "topsecret");
+    let printed = from_environment(&[smtp, from, password]).unwrap().render();
+    assert!(printed.contains("# smtp_password = \"****\"") && !printed.contains("topsecret"), "{printed}");
+    for (variables, named) in [
+        (vec![smtp, password], "smtp_from must be set"),
+        (vec![smtp, from], "smtp_password_file"),
+        (vec![from], "without smtp_url"),
+        (vec![password], "without smtp_url"),
+        (vec![("CHANCERY_SMTP_URL", "smtps://pki:topsecret@mail.example"), from], "contains a password"),
+        (vec![("CHANCERY_SMTP_URL", "http://mail.example"), from], "neither smtps:// nor smtp://"),
+        (vec![smtp, ("CHANCERY_SMTP_FROM", "nobody"), password], "not an address"),
+        (vec![smtp, from, password, ("CHANCERY_SMTP_PASSWORD_FILE", "/etc/mail")], "set one"),
+        (vec![("CHANCERY_SMTP_URL", "smtp://mail.example"), from, password], "names no user"),
+        (vec![("CHANCERY_EGRESS_ALLOWED_NETWORKS", "10.0.0.0/8,inside")], "neither an address nor a CIDR block"),
+        (vec![("CHANCERY_EGRESS_PROXY", "proxy.example:3128")], "http://"),
+    ] {
+        let message = refusal(from_environment(&variables));
+        assert!(message.contains(named) && !message.contains("topsecret"), "{variables:?}: {message}");
+    }
+    let message = refusal(from_file("smtp_password = \"topsecret\"\n"));
+    assert!(message.contains("smtp_password_file") && !message.contains("topsecret"), "{message}");
+}
