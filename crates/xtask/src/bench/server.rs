@@ -50,6 +50,8 @@ impl Server {
             None => tokio::process::Command::new(binary),
         };
         command.args(["serve", "--listen", "127.0.0.1:0", "--data-dir"]).arg(data).envs(database.environment());
+        // All clients of a benchmark have one address.
+        command.env("CHANCERY_REPOSITORY_CALLS_PER_SECOND", "0");
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).kill_on_drop(true);
         let mut child = command.spawn().map_err(|error| format!("{}: {error}", binary.display()))?;
         let process = child.id().ok_or("the server ended at once")?.to_string();
