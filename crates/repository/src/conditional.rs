@@ -9,8 +9,11 @@ use bytes::Bytes;
 use chancery_model::Timestamp;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
-/// Nothing is kept longer than this without asking again, so that a revocation is seen within the hour through any cache.
-const MAX_AGE_SECONDS: i64 = 3_600;
+/// Nothing that can change is kept longer than this without asking again, so that a revocation is seen within a minute
+/// through any cache. Asking again costs little: who has it is told so by its tag.
+const MAX_AGE_SECONDS: i64 = 60;
+/// What never changes.
+const FOREVER_SECONDS: i64 = 86_400;
 
 /// A body with all that a cache needs to know.
 pub struct Document {
@@ -87,9 +90,12 @@ fn names_tag(line: &str, etag: &str) -> bool {
 
 /// RFC 5019 §6.2: always less than what is left until nextUpdate.
 fn cache_control(expires: Option<Timestamp>, now: Timestamp) -> String {
-    let left = expires.map_or(MAX_AGE_SECONDS, |at| at.as_seconds().saturating_sub(now.as_seconds()).saturating_sub(1));
-    match left.min(MAX_AGE_SECONDS) {
-        age @ 1.. => format!("max-age={age}, public, no-transform, must-revalidate"),
+    let age = match expires {
+        None => FOREVER_SECONDS,
+        Some(at) => at.as_seconds().saturating_sub(now.as_seconds()).saturating_sub(1).min(MAX_AGE_SECONDS),
+    };
+    match age {
+        1.. => format!("max-age={age}, public, no-transform, must-revalidate"),
         _ => "no-cache".to_owned(),
     }
 }
@@ -169,13 +175,13 @@ mod tests {
     #[test]
     fn a_cache_never_keeps_what_has_ended() {
         for (left, expected) in [
-            (Some(86_400), Some(3_600)),
-            (Some(3_601), Some(3_600)),
-            (Some(100), Some(99)),
+            (Some(86_400), Some(60)),
+            (Some(61), Some(60)),
+            (Some(50), Some(49)),
             (Some(1), None),
             (Some(0), None),
             (Some(-5), None),
-            (None, Some(3_600)),
+            (None, Some(86_400)),
         ] {
             let now = Timestamp::from_seconds(THEN);
             let said = cache_control(left.map(|left| now.plus_seconds(left)), now);
