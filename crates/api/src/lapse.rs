@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use chancery_authority::status::{StatusHealth, StatusKind};
 use chancery_authority::{Authority, Error};
 use chancery_model::Timestamp;
+use chancery_model::job::JobLane;
 
 /// The nearest end of all CRLs, and of all OCSP responders.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -71,9 +72,7 @@ pub(crate) async fn measure(authority: &Authority, text: &mut String) {
         "Until the first OCSP responder certificate would lapse; negative when one has.",
         lapses.ocsp,
     );
-    let due = authority.reader().due_jobs(authority.now(), JOBS_MAX).await;
-    let due = due.ok().and_then(|jobs| i64::try_from(jobs.len()).ok());
-    gauge("chancery_jobs_due", "Jobs that wait to be done, counted up to 10000.", due);
+    gauge("chancery_jobs_due", "Jobs that wait to be done, counted up to 10000.", jobs_due(authority).await);
 
     let jobs = authority.job_counters();
     let answers = authority.ocsp_counters();
@@ -108,6 +107,14 @@ fn counters(text: &mut String, (name, label, help): (&str, &str, &str), values: 
 }
 
 const JOBS_MAX: u32 = 10_000;
+
+async fn jobs_due(authority: &Authority) -> Option<i64> {
+    let mut due = 0;
+    for lane in JobLane::ALL {
+        due += authority.reader().due_jobs(authority.now(), *lane, JOBS_MAX).await.ok()?.len();
+    }
+    i64::try_from(due).ok().map(|due| due.min(i64::from(JOBS_MAX)))
+}
 
 #[cfg(test)]
 mod tests {

@@ -56,6 +56,36 @@ kinds! {
     CleanUp = 9, "clean-up";
 }
 
+/// Jobs of one lane take turns; what is slow in one lane keeps nobody in another waiting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum JobLane {
+    /// CRLs and OCSP responders: few, quick, and the most harmful to have late.
+    Status,
+    Work,
+    /// Messages to servers of others, which may take as long as they like to answer.
+    Outgoing,
+}
+
+impl JobLane {
+    pub const ALL: &[Self] = &[Self::Status, Self::Work, Self::Outgoing];
+}
+
+impl JobKind {
+    #[must_use]
+    pub const fn lane(self) -> JobLane {
+        match self {
+            Self::PublishCrl | Self::RotateResponder => JobLane::Status,
+            Self::Deliver => JobLane::Outgoing,
+            Self::RenewCertificate
+            | Self::RevokeSuperseded
+            | Self::RenewCa
+            | Self::WatchEvents
+            | Self::CheckExpiry
+            | Self::CleanUp => JobLane::Work,
+        }
+    }
+}
+
 /// What makes a job one of a kind: no two jobs have both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct JobKey {

@@ -3,7 +3,7 @@
 //! While a job is leased, `due_at` is the end of the lease, so that one whose node died comes up again by itself. What is
 //! asked for in the meantime is kept in `asked_at`, and no lease ends without looking there: no wake-up is lost.
 
-use chancery_model::job::{Fence, Job, JobKey, JobKind, NewJob};
+use chancery_model::job::{Fence, Job, JobKey, JobKind, JobLane, NewJob};
 use chancery_model::page::{Page, PageRequest};
 use chancery_model::{CertificateId, ProjectId, Timestamp};
 use uuid::Uuid;
@@ -182,22 +182,29 @@ macro_rules! select {
     };
 }
 
+macro_rules! due {
+    ($which:literal) => {
+        concat!(
+            "SELECT kind, object, project_id, due_at, deadline, attempts, token, lease_until, last_error FROM (SELECT * FROM job WHERE ",
+            $which,
+            " AND (lease_until IS NULL OR lease_until <= $1) ORDER BY due_at LIMIT 10000) due ORDER BY deadline, kind, object LIMIT $2"
+        )
+    };
+}
+
 const LIST: &str = "overdue-jobs";
 
 impl Reader {
-    /// Due and not leased: CRLs and OCSP responders before anything else, since a lapsed one stops whoever checks it, and
-    /// few as they are they keep nobody waiting; then, of the 10 000 that have been due longest, those with the nearest
-    /// deadlines, nearest first.
-    pub async fn due_jobs(&self, now: Timestamp, limit: u32) -> Result<Vec<Job>, StoreError> {
-        // 4 and 5 are `PublishCrl` and `RotateResponder`. The plus keeps the index of due times out of the first search:
-        // behind a great many due renewals it would read them all.
-        let sql = select!(
-            "(SELECT * FROM (SELECT job.*, 0 AS place FROM job WHERE kind IN (4, 5) AND +due_at <= $1 \
-             AND (lease_until IS NULL OR lease_until <= $1)) status UNION ALL \
-             SELECT * FROM (SELECT job.*, 1 AS place FROM job WHERE due_at <= $1 AND kind NOT IN (4, 5) \
-             AND (lease_until IS NULL OR lease_until <= $1) ORDER BY due_at LIMIT 10000) other) due \
-             ORDER BY place, deadline, kind, object LIMIT $2"
-        );
+    /// Due and not leased, of one lane: of the 10 000 that have been due longest, those with the nearest deadlines, nearest
+    /// first.
+    pub async fn due_jobs(&self, now: Timestamp, lane: JobLane, limit: u32) -> Result<Vec<Job>, StoreError> {
+        // The kinds as `JobKind::lane` says. The plus leaves the small lanes to the index by kind: behind a great many due
+        // renewals the one by due time would read them all.
+        let sql = match lane {
+            JobLane::Status => due!("+due_at <= $1 AND kind IN (4, 5)"),
+            JobLane::Work => due!("due_at <= $1 AND kind NOT IN (4, 5, 8)"),
+            JobLane::Outgoing => due!("+due_at <= $1 AND kind = 8"),
+        };
         self.rows(Query::new("job", sql, params![now, limit])).await?.into_iter().map(from_row).collect()
     }
 

@@ -1,4 +1,5 @@
-//! The job loop: what is due is leased and done, by whichever node comes first, most urgent first.
+//! The job loop: what is due is leased and done, by whichever node comes first, most urgent first. Lanes
+//! ([`JobLane`]) go on beside one another, so that a web server that does not answer delays no CRL.
 //!
 //! A lease lasts [`LEASE_SECONDS`]. A node that is paused longer finds its fencing token outdated: the write that would
 //! have finished its job, effect included, is refused as a whole. What fails is tried again later and later; what was due
@@ -9,10 +10,11 @@
 
 mod backoff;
 
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use chancery_model::job::{Fence, Job, JobKind};
+use chancery_model::job::{Fence, Job, JobKey, JobKind, JobLane};
 use chancery_store::{Change, Conflict, StoreError, Write};
 use tokio::task::JoinSet;
 
@@ -23,7 +25,7 @@ pub(crate) use backoff::Backoff;
 
 /// How long a node may take for one job before another may take it over.
 pub(crate) const LEASE_SECONDS: i64 = 120;
-/// Jobs done at once by this node.
+/// Jobs of one lane done at once by this node.
 const CONCURRENT_MAX: usize = 16;
 /// Jobs looked up at once.
 const BATCH: u32 = 256;
@@ -34,13 +36,30 @@ const POLL: Duration = Duration::from_secs(1);
 /// What the loop remembers in memory.
 #[derive(Default)]
 pub(crate) struct JobState {
-    /// One sweep at a time: a caller that waits for a sweep knows that nothing due before is still under way here.
-    sweep: tokio::sync::Mutex<()>,
-    wake: tokio::sync::Notify,
+    status: Lane,
+    work: Lane,
+    outgoing: Lane,
     /// Set for good by [`Authority::stop_jobs`].
     stopping: AtomicBool,
     done: AtomicU64,
     failed: AtomicU64,
+}
+
+#[derive(Default)]
+struct Lane {
+    /// One sweep at a time: a caller that waits for a sweep knows that nothing due before is still under way here.
+    sweep: tokio::sync::Mutex<()>,
+    wake: tokio::sync::Notify,
+}
+
+impl JobState {
+    const fn lane(&self, lane: JobLane) -> &Lane {
+        match lane {
+            JobLane::Status => &self.status,
+            JobLane::Work => &self.work,
+            JobLane::Outgoing => &self.outgoing,
+        }
+    }
 }
 
 /// What the loop has done since the start.
@@ -51,48 +70,46 @@ pub struct JobCounters {
 }
 
 impl Authority {
-    /// Does every job that is due now and returns how many were done or tried. Used by tests after moving the clock, and
-    /// by the loop.
+    /// Does every job that is due now and returns how many were done or tried. Used by tests after moving the clock.
     pub async fn run_due_jobs(&self) -> usize {
-        let _one_sweep = self.job_state().sweep.lock().await;
         let mut tried = 0;
-        while tried < SWEEP_MAX && !self.job_state().stopping.load(Ordering::Relaxed) {
-            let due = match self.reader().due_jobs(self.now(), BATCH).await {
-                Ok(due) if due.is_empty() => break,
-                Ok(due) => due,
-                Err(error) => {
-                    tracing::warn!(%error, "due jobs could not be looked up");
-                    break;
-                }
-            };
-            let leased = self.run_batch(due).await;
-            if leased == 0 {
-                // Other nodes were faster with all of them, or nothing can be written: look again at the next turn.
-                break;
+        loop {
+            let before = tried;
+            for lane in JobLane::ALL {
+                tried += self.sweep(*lane).await;
             }
-            tried += leased;
+            // What one lane does may be due in another.
+            if tried == before || tried >= SWEEP_MAX {
+                return tried;
+            }
         }
-        tried
     }
 
     /// Runs due jobs until it is dropped: every second, and at once when this node has made one due.
     pub async fn run_jobs(self) {
-        loop {
-            self.run_due_jobs().await;
-            // Waiting for either; a timeout is the usual case.
-            let _ = tokio::time::timeout(POLL, self.job_state().wake.notified()).await;
-        }
+        let turns = async |lane| {
+            loop {
+                self.sweep(lane).await;
+                // Waiting for either; a timeout is the usual case.
+                let _ = tokio::time::timeout(POLL, self.job_state().lane(lane).wake.notified()).await;
+            }
+        };
+        tokio::join!(turns(JobLane::Status), turns(JobLane::Work), turns(JobLane::Outgoing));
     }
 
     /// Lets the jobs under way here end and begins no more, before the server stops: a job that was cut off would stay
     /// leased until its lease ends.
     pub async fn stop_jobs(&self) {
         self.job_state().stopping.store(true, Ordering::Relaxed);
-        drop(self.job_state().sweep.lock().await);
+        for lane in JobLane::ALL {
+            drop(self.job_state().lane(*lane).sweep.lock().await);
+        }
     }
 
     pub(crate) fn wake_jobs(&self) {
-        self.job_state().wake.notify_one();
+        for lane in JobLane::ALL {
+            self.job_state().lane(*lane).wake.notify_one();
+        }
     }
 
     #[must_use]
@@ -101,23 +118,42 @@ impl Authority {
         JobCounters { done: state.done.load(Ordering::Relaxed), failed: state.failed.load(Ordering::Relaxed) }
     }
 
-    async fn run_batch(&self, due: Vec<Job>) -> usize {
-        let mut leased = 0;
-        let mut running = JoinSet::new();
-        for job in due {
-            if self.job_state().stopping.load(Ordering::Relaxed) {
-                break;
+    /// Does what is due in one lane until nothing is, and returns how many jobs were leased. A place that becomes free is
+    /// taken at once: a slow job holds up nothing but itself.
+    async fn sweep(&self, lane: JobLane) -> usize {
+        let _one_sweep = self.job_state().lane(lane).sweep.lock().await;
+        let mut sweep = Sweep::default();
+        loop {
+            let stopping = self.job_state().stopping.load(Ordering::Relaxed) || sweep.leased >= SWEEP_MAX;
+            if stopping {
+                sweep.waiting.clear();
+            } else if sweep.wants_more() {
+                sweep.found(self.due(lane).await);
             }
-            if running.len() >= CONCURRENT_MAX {
-                leased += usize::from(ended(running.join_next().await));
+            while sweep.running.len() < CONCURRENT_MAX
+                && let Some(job) = sweep.waiting.pop_front()
+            {
+                let (authority, key) = (self.clone(), job.key);
+                let task = sweep.running.spawn(async move { authority.run_one(job).await });
+                sweep.keys.insert(task.id(), key);
             }
-            let authority = self.clone();
-            running.spawn(async move { authority.run_one(job).await });
+            if sweep.running.is_empty() {
+                return sweep.leased;
+            }
+            // Something new may be due before any of these is done.
+            if let Ok(Some(ended)) = tokio::time::timeout(POLL, sweep.running.join_next_with_id()).await {
+                sweep.ended(ended);
+            } else {
+                sweep.fruitful = true;
+            }
         }
-        while !running.is_empty() {
-            leased += usize::from(ended(running.join_next().await));
-        }
-        leased
+    }
+
+    async fn due(&self, lane: JobLane) -> Vec<Job> {
+        self.reader().due_jobs(self.now(), lane, BATCH).await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "due jobs could not be looked up");
+            Vec::new()
+        })
     }
 
     /// Whether the job was this node's to do.
@@ -175,13 +211,41 @@ impl Authority {
     }
 }
 
-fn ended(task: Option<Result<bool, tokio::task::JoinError>>) -> bool {
-    match task {
-        None => false,
-        Some(Ok(leased)) => leased,
-        Some(Err(error)) => {
-            tracing::error!(%error, "a job ended abnormally; it is tried again when its lease is over");
-            true
-        }
+/// One pass over a lane.
+#[derive(Default)]
+struct Sweep {
+    waiting: VecDeque<Job>,
+    running: JoinSet<bool>,
+    keys: HashMap<tokio::task::Id, JobKey>,
+    leased: usize,
+    has_looked: bool,
+    /// Whether anything was leased since the last look. If not, other nodes were faster with all of it, or nothing can be
+    /// written: looking again at once would find the same.
+    fruitful: bool,
+}
+
+impl Sweep {
+    fn wants_more(&self) -> bool {
+        self.waiting.is_empty() && self.running.len() < CONCURRENT_MAX && (self.fruitful || !self.has_looked)
+    }
+
+    /// Those that have begun here and are not leased yet are found again.
+    fn found(&mut self, due: Vec<Job>) {
+        let running: HashSet<JobKey> = self.keys.values().copied().collect();
+        self.waiting.extend(due.into_iter().filter(|job| !running.contains(&job.key)));
+        (self.has_looked, self.fruitful) = (true, false);
+    }
+
+    fn ended(&mut self, task: Result<(tokio::task::Id, bool), tokio::task::JoinError>) {
+        let (id, leased) = match task {
+            Ok(ended) => ended,
+            Err(error) => {
+                tracing::error!(%error, "a job ended abnormally; it is tried again when its lease is over");
+                (error.id(), true)
+            }
+        };
+        self.keys.remove(&id);
+        self.leased += usize::from(leased);
+        self.fruitful |= leased;
     }
 }

@@ -67,11 +67,13 @@ impl Plan {
 
     fn of(crl: Crl, settings: StatusSettings, issuer: CaCertificate, now: Timestamp) -> Self {
         let validity = settings.crl_validity.as_seconds();
-        let planned = crl.base_this_update.is_none_or(|base| now >= base.plus_seconds(validity / 2));
+        // A base of the future was made while the clock was wrong: it must leave out nothing that is still valid.
+        let base = crl.base_this_update.filter(|base| *base <= now);
+        let planned = base.is_none_or(|base| now >= base.plus_seconds(validity / 2));
         let is_last = issuer.not_after < now;
         let next_update =
             if is_last { Timestamp::from_seconds(Self::NEVER_SECONDS) } else { now.plus_seconds(validity) };
-        let keep_from = crl.base_this_update.unwrap_or(Timestamp::from_millis(0));
+        let keep_from = base.or(crl.previous_base).filter(|it| *it <= now).unwrap_or(Timestamp::from_millis(0));
         // Seconds are what a CRL can say: the time is cut to them before it is compared or kept.
         let this_update = Timestamp::from_seconds(now.as_seconds());
         Self { settings, issuer, this_update, next_update, planned: planned || is_last, keep_from, is_last, crl }
@@ -173,7 +175,7 @@ async fn build_delta(authority: &Authority, plan: &Plan, frame: &Frame) -> Resul
     let (Some(interval), Some(base)) = (plan.settings.delta_crl_interval, plan.crl.base_this_update) else {
         return Ok(None);
     };
-    let since = base.plus_seconds(-OVERLAP_SECONDS);
+    let since = base.min(plan.this_update).plus_seconds(-OVERLAP_SECONDS);
     let changes = authority.reader().crl_changes(plan.crl.key_id, plan.partition(), since, plan.keep_from).await?;
     let mut entries = Vec::new();
     for change in &changes {
@@ -294,5 +296,75 @@ impl Authority {
         let configured = self.reader().ca(crl.project_id, crl.ca_id).await?;
         let configured = configured.and_then(|ca| ca.configuration.signature_algorithm).filter(|it| it.fits(key));
         Ok(configured.unwrap_or_else(|| key.default_signature()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chancery_model::{CaCertificateId, CaId, KeyId, ProjectId};
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn at(day: i64) -> Timestamp {
+        Timestamp::from_seconds(1_800_000_000 + day * 86_400)
+    }
+
+    /// On this day, for a CRL of seven days with these planned publications behind it; the issuer ends on day 1 000.
+    fn plan(today: i64, base: Option<i64>, before: Option<i64>) -> Plan {
+        let nil = Uuid::nil();
+        let (project_id, ca_id, key_id) = (ProjectId::from_uuid(nil), CaId::from_uuid(nil), KeyId::from_uuid(nil));
+        let crl = Crl {
+            id: CrlId::from_uuid(nil),
+            project_id,
+            ca_id,
+            key_id,
+            partition: 0,
+            number: 7,
+            base_number: 7,
+            base_this_update: base.map(at),
+            previous_base: before.map(at),
+            complete: None,
+            delta: None,
+            created_at: at(0),
+        };
+        let issuer = CaCertificate {
+            id: CaCertificateId::from_uuid(nil),
+            ca_id,
+            project_id,
+            key_id,
+            version: 1,
+            serial_number: "01".to_owned(),
+            der: Vec::new(),
+            chain: Vec::new(),
+            parent_ca_id: None,
+            parent_certificate_id: None,
+            path_length: None,
+            not_before: at(0),
+            not_after: at(1_000),
+            revocation: None,
+            created_at: at(0),
+        };
+        Plan::of(crl, StatusSettings::default(), issuer, at(today))
+    }
+
+    #[test]
+    fn nothing_that_is_valid_is_left_out_after_a_clock_was_ahead() {
+        for (today, base, before, planned, keep_from) in [
+            (0, None, None, true, Timestamp::from_millis(0)),
+            (1, Some(0), None, false, at(0)),
+            (4, Some(0), None, true, at(0)),
+            (20, Some(17), Some(14), false, at(17)),
+            // Published once while the clock was a year ahead, and several times.
+            (20, Some(382), Some(17), true, at(17)),
+            (20, Some(389), Some(385), true, Timestamp::from_millis(0)),
+        ] {
+            let plan = plan(today, base, before);
+            assert_eq!((plan.planned, plan.keep_from), (planned, keep_from), "day {today}, base {base:?}");
+            assert!(
+                plan.next_due().is_some_and(|due| at(today) < due && due <= at(today + 4)),
+                "day {today}, base {base:?}"
+            );
+        }
     }
 }

@@ -10,6 +10,7 @@ use chancery_model::certificate::{
 };
 use chancery_model::crl::{Crl, CrlEntry};
 use chancery_model::identity::{AccessToken, ActorId};
+use chancery_model::job::JobLane;
 use chancery_model::page::SortOrder;
 use chancery_model::profile::ProfileIssuer;
 use chancery_model::request::RequestFilter;
@@ -450,7 +451,7 @@ pub async fn clean_up_removes_all_but_the_serial_number(world: &mut World) {
     let is_there = async |key: &SealedKey| reader.key(key.id).await.unwrap().is_some();
     assert!(!is_there(&it.keys.1).await);
     assert!(is_there(&it.keys.0).await, "another certificate uses it");
-    assert_eq!(reader.due_jobs(NOW, 10).await, Ok(vec![]), "nothing to renew");
+    assert_eq!(reader.due_jobs(NOW, JobLane::Work, 10).await, Ok(vec![]), "nothing to renew");
 }
 
 pub async fn ended_access_tokens_are_forgotten(world: &mut World) {

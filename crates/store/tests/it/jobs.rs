@@ -1,7 +1,7 @@
 //! Jobs: leased once, fenced, and never forgotten.
 
 use chancery_model::Timestamp;
-use chancery_model::job::{Fence, Job, JobKey, JobKind, NewJob};
+use chancery_model::job::{Fence, Job, JobKey, JobKind, JobLane, NewJob};
 use chancery_model::page::PageRequest;
 use chancery_store::{Change, Conflict, Location, Store, StoreError, Write};
 use uuid::Uuid;
@@ -34,7 +34,13 @@ async fn claim(world: &World, key: JobKey, now: i64) -> Fence {
 }
 
 async fn due(world: &World, now: i64) -> Vec<JobKey> {
-    world.reader().due_jobs(at(now), 100).await.unwrap().iter().map(|it| it.key).collect()
+    let mut found = Vec::new();
+    for lane in JobLane::ALL {
+        let of_lane = world.reader().due_jobs(at(now), *lane, 100).await.unwrap();
+        assert!(of_lane.iter().all(|it| it.key.kind.lane() == *lane), "{lane:?}: {of_lane:?}");
+        found.extend(of_lane.iter().map(|it| it.key));
+    }
+    found
 }
 
 pub async fn jobs_are_due_in_the_order_of_their_deadlines(world: &mut World) {
@@ -46,7 +52,7 @@ pub async fn jobs_are_due_in_the_order_of_their_deadlines(world: &mut World) {
     assert_eq!(due(world, 0).await, [late.key]);
     assert_eq!(due(world, 5).await, [urgent.key, late.key]);
     assert_eq!(due(world, 6).await, [later.key, urgent.key, late.key]);
-    let first = world.reader().due_jobs(at(6), 1).await.unwrap();
+    let first = world.reader().due_jobs(at(6), JobLane::Work, 1).await.unwrap();
     assert_eq!(first.len(), 1);
     let expected = Job {
         key: later.key,
@@ -171,7 +177,7 @@ pub async fn nodes_that_meet_lease_each_job_once(world: &mut World) {
         .commit(Write { changes: jobs.iter().map(|it| Change::SetJob(*it)).collect(), audit: vec![] })
         .await
         .unwrap();
-    let found = world.reader().due_jobs(NOW, 500).await.unwrap();
+    let found = world.reader().due_jobs(NOW, JobLane::Status, 500).await.unwrap();
     let claim = |it: &Job| {
         let (key, expected_token) = (it.key, it.token);
         Write::default().with(Change::ClaimJob { key, expected_token, now: NOW, lease_until: at(60) })

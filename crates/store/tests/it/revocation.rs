@@ -3,7 +3,7 @@
 use chancery_model::authority::{CaCertificate, CertificationAuthority};
 use chancery_model::certificate::{Certificate, Revocation, RevocationReason};
 use chancery_model::crl::{Crl, CrlEntry, PublishedCrl};
-use chancery_model::job::{JobKey, JobKind, NewJob};
+use chancery_model::job::{JobKey, JobKind, JobLane, NewJob};
 use chancery_model::ocsp::OcspResponder;
 use chancery_model::{CaCertificateId, KeyId, Timestamp};
 use chancery_store::{Change, Conflict, CrlPublication, SerialStatus, Write};
@@ -157,7 +157,7 @@ pub async fn crls_are_made_once_and_published_from_the_expected_number(world: &m
     let (kept, lost) = if made[0].id == first.id { (&first, &second) } else { (&second, &first) };
     assert_eq!(made[0], *kept);
     let job = |id: chancery_model::CrlId| JobKey { kind: JobKind::PublishCrl, object: id.as_uuid() };
-    let due = reader.due_jobs(NOW, 10).await.unwrap();
+    let due = reader.due_jobs(NOW, JobLane::Status, 10).await.unwrap();
     assert_eq!(due.iter().map(|it| (it.key, it.due_at)).collect::<Vec<_>>(), [(job(kept.id), NOW)]);
     assert_eq!(reader.job(job(lost.id)).await, Ok(None));
     let part = crl(world, &ca, 2);
