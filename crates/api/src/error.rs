@@ -13,6 +13,10 @@ use chancery_wire as wire;
 use chancery_wire::words::SuggestedAction;
 use http::{HeaderValue, StatusCode, header};
 
+/// When a caller may ask again for what cannot be done just now: long enough for a lock to be gone, short enough for whoever
+/// waits until a disk has room.
+const UNAVAILABLE_SECONDS: u64 = 5;
+
 /// An error on its way out.
 #[derive(Clone, Debug)]
 pub(crate) struct ApiError(Box<Fault>);
@@ -171,6 +175,10 @@ impl From<Error> for ApiError {
                 }]));
             }
             Error::RateLimited { retry_after_seconds } => mapped.0.retry_after = Some(*retry_after_seconds),
+            Error::Store(StoreError::Full | StoreError::Unavailable(_)) | Error::Unavailable(_) => {
+                mapped.0.retry_after = Some(UNAVAILABLE_SECONDS);
+                mapped.0.operator_text = Some(error.to_string());
+            }
             _ if status.is_server_error() => mapped.0.operator_text = Some(error.to_string()),
             _ => {}
         }
@@ -248,6 +256,8 @@ mod tests {
         check(Error::Store(StoreError::Conflict(Conflict::Missing)), 404, "NotFound");
         check(Error::Store(StoreError::Conflict(Conflict::Idempotency)), 409, "Conflict");
         check(Error::internal("stack"), 500, "InternalServerError");
+        let full = ApiError::from(StoreError::Full);
+        assert_eq!((full.0.retry_after, full.0.code.as_deref()), (Some(5), Some("storage.full")));
     }
 
     #[test]

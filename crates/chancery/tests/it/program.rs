@@ -120,6 +120,11 @@ impl Served {
         served
     }
 
+    /// Of the process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Ctrl-C, and how it ended.
     pub fn interrupt(mut self) -> ExitStatus {
         let pid = self.child.id().to_string();
