@@ -352,13 +352,10 @@ impl Things {
         filled(route.path, |parameter| self.parameter(&name, parameter))
     }
 
-    /// A body with which the route does what it is for.
-    fn body(&self, route: &RouteInfo) -> Value {
-        let flat = json!({"profileId": self.pki.profile, "commonName": "www.acme.test", "ttl": "1d"});
-        let signed = json!({"profileId": self.pki.profile, "csr": self.csr, "ttl": "1d"});
-        let (count, name) = (self.count, name(route));
-        let short = name.replace("/api/v1/cert-manager", "");
-        match short.as_str() {
+    /// A body for what is about certification authorities and revocation.
+    fn body_about_authority(&self, route: &str) -> Option<Value> {
+        let count = self.count;
+        Some(match route {
             "POST /ca/internal" => json!({"name": format!("made-{count}"), "status": "active", "configuration": {
                 "type": "root", "commonName": "Made", "keyAlgorithm": "EC_prime256v1", "notAfter": self.not_after}}),
             "PATCH /ca/internal/{caId}" => json!({"name": format!("renamed-{count}")}),
@@ -379,6 +376,20 @@ impl Things {
             "POST /ca/internal/{caId}/sign-intermediate" => {
                 json!({"csr": self.csr, "notAfter": self.not_after, "maxPathLength": 0})
             }
+            _ => return None,
+        })
+    }
+
+    /// A body with which the route does what it is for.
+    fn body(&self, route: &RouteInfo) -> Value {
+        let flat = json!({"profileId": self.pki.profile, "commonName": "www.acme.test", "ttl": "1d"});
+        let signed = json!({"profileId": self.pki.profile, "csr": self.csr, "ttl": "1d"});
+        let (count, name) = (self.count, name(route));
+        let short = name.replace("/api/v1/cert-manager", "");
+        if let Some(body) = self.body_about_authority(&short) {
+            return body;
+        }
+        match short.as_str() {
             "POST /certificate-policies" => json!({"name": format!("made-{count}"), "preset": "device"}),
             "PATCH /certificate-policies/{id}" | "PATCH /certificate-profiles/{id}" => {
                 json!({"description": "changed"})

@@ -622,25 +622,16 @@ async fn imported_keys_come_in_every_usual_form() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_no_ca_or_does_not_fit_is_not_imported() {
+async fn what_does_not_fit_together_is_not_imported() {
     let world = World::start().await;
     let admin = world.admin();
     let old = legacy();
     let other = OpensslCa::root("/CN=Other Root");
-    let branch = OpensslCa::new("/CN=Branch");
-    let below = |section: &str, start: &str, end: &str, further: &[&str]| {
-        other.sign(&branch.csr(), section, start, end, further)
-    };
-    let (start, end) = ("20260101000000Z", "20300101000000Z");
     let root = |changes: Value| {
         merged(
             json!({"name": "new", "certificate": old.ca.certificate(), "privateKey": old.ca.key(), "lastCrl": old.crl}),
             &changes,
         )
-    };
-    let inner = |certificate: String| {
-        json!({"name": "new", "certificate": certificate, "certificateChain": other.certificate(),
-            "privateKey": branch.key(), "lastCrlNumber": 1})
     };
     let delta = old.crl.replace("X509 CRL", "CERTIFICATE");
     for (label, body, code) in [
@@ -668,6 +659,34 @@ async fn what_is_no_ca_or_does_not_fit_is_not_imported() {
             "ca_import.not_issued",
         ),
         ("no serial number", root(json!({"serialNumbers": ["xyz"]})), "ca_import.serial"),
+    ] {
+        let (status, answer) = admin.post(IMPORT, &body).await;
+        assert!((400..500).contains(&status) && answer["code"] == code, "{label}: {status} {answer}");
+    }
+    assert_eq!(world.operator().post(IMPORT, &root(json!({}))).await.1["error"], "PermissionDenied");
+    assert_eq!(
+        admin.ok(Method::GET, &format!("{CERT_MANAGER}/ca/internal"), None).await,
+        json!([]),
+        "nothing was kept"
+    );
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_may_not_sign_is_not_imported() {
+    let world = World::start().await;
+    let admin = world.admin();
+    let (other, stranger) = (OpensslCa::root("/CN=Other Root"), OpensslCa::root("/CN=Stranger"));
+    let branch = OpensslCa::new("/CN=Branch");
+    let below = |section: &str, start: &str, end: &str, further: &[&str]| {
+        other.sign(&branch.csr(), section, start, end, further)
+    };
+    let (start, end) = ("20260101000000Z", "20300101000000Z");
+    let inner = |certificate: String| {
+        json!({"name": "new", "certificate": certificate, "certificateChain": other.certificate(),
+            "privateKey": branch.key(), "lastCrlNumber": 1})
+    };
+    for (label, body, code) in [
         ("no CA", inner(below("leaf", start, end, &[])), "certificate.not_ca"),
         ("no right to sign", inner(below("no_sign", start, end, &[])), "certificate.not_ca"),
         ("expired", inner(below("lowest", start, "20260114000000Z", &[])), "certificate.not_ca"),
@@ -680,23 +699,29 @@ async fn what_is_no_ca_or_does_not_fit_is_not_imported() {
         ),
         (
             "a chain of another",
-            merged(inner(below("lowest", start, end, &[])), &json!({"certificateChain": old.ca.certificate()})),
+            merged(inner(below("lowest", start, end, &[])), &json!({"certificateChain": stranger.certificate()})),
             "certificate.signature",
         ),
     ] {
         let (status, answer) = admin.post(IMPORT, &body).await;
         assert!((400..500).contains(&status) && answer["code"] == code, "{label}: {status} {answer}");
     }
-    assert_eq!(world.operator().post(IMPORT, &root(json!({}))).await.1["error"], "PermissionDenied");
     assert_eq!(
         admin.ok(Method::GET, &format!("{CERT_MANAGER}/ca/internal"), None).await,
         json!([]),
         "nothing was kept"
     );
+    world.stop().await;
+}
 
-    // A root's own signature proves nothing, so SHA-1 there is no reason to refuse, only to say so.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_roots_own_weak_signature_is_a_warning() {
+    let world = World::start().await;
+    let admin = world.admin();
+    // It proves nothing, so SHA-1 there is no reason to refuse, only to say so.
     let weak = OpensslCa::new("/CN=Weak Root");
-    weak.install(&weak.sign(&weak.csr(), "root", start, end, &["-selfsign", "-md", "sha1"]));
+    let further = ["-selfsign", "-md", "sha1"];
+    weak.install(&weak.sign(&weak.csr(), "root", "20260101000000Z", "20300101000000Z", &further));
     let body = json!({"name": "weak", "certificate": weak.certificate(), "privateKey": weak.key(), "lastCrlNumber": 1});
     let imported = admin.ok(Method::POST, IMPORT, Some(&body)).await;
     assert_eq!(imported["warnings"][0]["code"], "certificate.weak_signature", "{imported}");
