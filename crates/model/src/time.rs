@@ -134,7 +134,6 @@ impl Ttl {
     /// Several times as long, at most 100 years.
     #[must_use]
     pub const fn times(self, factor: u32) -> Self {
-        #[expect(clippy::cast_lossless, reason = "From is not const")]
         let seconds = self.0.saturating_mul(factor as i64);
         match Self::from_seconds(seconds) {
             Some(it) => it,

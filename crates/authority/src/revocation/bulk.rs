@@ -163,8 +163,11 @@ impl Authority {
     }
 }
 
+/// One certificate, and what became of it.
+type Attempt = (CertificateId, Result<super::Revoked, Error>);
+
 impl BulkOutcome {
-    fn add(&mut self, done: Option<Result<(CertificateId, Result<super::Revoked, Error>), tokio::task::JoinError>>) {
+    fn add(&mut self, done: Option<Result<Attempt, tokio::task::JoinError>>) {
         match done {
             Some(Ok((_, Ok(_)))) => self.revoked += 1,
             Some(Ok((id, Err(error)))) if self.failed.len() < FAILURES_SHOWN_MAX => {

@@ -83,6 +83,41 @@ async fn events(world: &World, event: &str) -> usize {
     world.auditor().ok(Method::GET, &path, None).await["auditLogs"].as_array().unwrap().len()
 }
 
+/// API enrolment of an attached profile; the methods that do not exist are refused by name.
+async fn enrollment_is_switched_on_changed_and_off(admin: &Session, id: &str, profile: Uuid, profiles: &str) {
+    let enrollment = format!("{profiles}/{profile}/enrollment");
+    let off = admin.ok(Method::GET, &enrollment, None).await;
+    for method in ["api", "est", "acme", "scep"] {
+        assert!(off.as_object().unwrap().contains_key(method) && off[method].is_null(), "{method}");
+    }
+    assert_eq!((&off["caType"], &off["raCaSigningSupported"]), (&json!("internal"), &json!(false)));
+    let (status, answer) = put(admin, &format!("{enrollment}/api"), &json!({"autoRenew": true})).await;
+    assert_eq!((status, &answer["code"]), (400, &json!("application.renew_before_days")), "{answer:#}");
+    assert_eq!(
+        put(admin, &format!("{enrollment}/api"), &json!({"autoRenew": true, "renewBeforeDays": 31})).await.0,
+        422
+    );
+    let on = json!({"autoRenew": true, "renewBeforeDays": 7});
+    let on = admin.ok(Method::PUT, &format!("{enrollment}/api"), Some(&on)).await;
+    assert_eq!((&on["api"]["autoRenew"], &on["api"]["renewBeforeDays"]), (&json!(true), &json!(7)));
+    let again = admin.ok(Method::PUT, &format!("{enrollment}/api"), Some(&json!({"autoRenew": false}))).await;
+    assert_eq!((&again["api"]["id"], &again["api"]["renewBeforeDays"]), (&on["api"]["id"], &Value::Null));
+    assert_eq!(admin.ok(Method::GET, &enrollment, None).await["api"], again["api"]);
+    assert_eq!(admin.ok(Method::GET, profiles, None).await["profiles"][0]["apiConfigId"], again["api"]["id"]);
+    for method in ["est", "acme", "scep"] {
+        let path = format!("{enrollment}/{method}");
+        let (status, answer) = put(admin, &path, &json!({"passphrase": "long enough"})).await;
+        assert_eq!((status, &answer["code"]), (400, &json!("application.enrollment_method")), "{answer:#}");
+        assert!(answer["message"].as_str().unwrap().contains("\"api\""), "{answer:#}");
+        admin.ok(Method::DELETE, &path, None).await;
+    }
+    assert_eq!(admin.post(&format!("{enrollment}/acme/eab/reveal"), &json!({})).await.0, 404);
+    for _ in 0..2 {
+        let stopped = admin.ok(Method::DELETE, &format!("{enrollment}/api"), None).await;
+        assert_eq!(stopped, json!({"applicationId": id, "profileId": profile}));
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn terraform_makes_changes_and_removes_an_application() {
     let world = World::start().await;
@@ -116,36 +151,7 @@ async fn terraform_makes_changes_and_removes_an_application() {
     assert_eq!(admin.post(&profiles, &json!({"profileIds": [Uuid::nil()]})).await.0, 404);
 
     let enrollment = format!("{profiles}/{}/enrollment", pki.profile);
-    let off = admin.ok(Method::GET, &enrollment, None).await;
-    for method in ["api", "est", "acme", "scep"] {
-        assert!(off.as_object().unwrap().contains_key(method) && off[method].is_null(), "{method}");
-    }
-    assert_eq!((&off["caType"], &off["raCaSigningSupported"]), (&json!("internal"), &json!(false)));
-    let (status, answer) = put(admin, &format!("{enrollment}/api"), &json!({"autoRenew": true})).await;
-    assert_eq!((status, &answer["code"]), (400, &json!("application.renew_before_days")), "{answer:#}");
-    assert_eq!(
-        put(admin, &format!("{enrollment}/api"), &json!({"autoRenew": true, "renewBeforeDays": 31})).await.0,
-        422
-    );
-    let on = json!({"autoRenew": true, "renewBeforeDays": 7});
-    let on = admin.ok(Method::PUT, &format!("{enrollment}/api"), Some(&on)).await;
-    assert_eq!((&on["api"]["autoRenew"], &on["api"]["renewBeforeDays"]), (&json!(true), &json!(7)));
-    let again = admin.ok(Method::PUT, &format!("{enrollment}/api"), Some(&json!({"autoRenew": false}))).await;
-    assert_eq!((&again["api"]["id"], &again["api"]["renewBeforeDays"]), (&on["api"]["id"], &Value::Null));
-    assert_eq!(admin.ok(Method::GET, &enrollment, None).await["api"], again["api"]);
-    assert_eq!(admin.ok(Method::GET, &profiles, None).await["profiles"][0]["apiConfigId"], again["api"]["id"]);
-    for method in ["est", "acme", "scep"] {
-        let path = format!("{enrollment}/{method}");
-        let (status, answer) = put(admin, &path, &json!({"passphrase": "long enough"})).await;
-        assert_eq!((status, &answer["code"]), (400, &json!("application.enrollment_method")), "{answer:#}");
-        assert!(answer["message"].as_str().unwrap().contains("\"api\""), "{answer:#}");
-        admin.ok(Method::DELETE, &path, None).await;
-    }
-    assert_eq!(admin.post(&format!("{enrollment}/acme/eab/reveal"), &json!({})).await.0, 404);
-    for _ in 0..2 {
-        let stopped = admin.ok(Method::DELETE, &format!("{enrollment}/api"), None).await;
-        assert_eq!(stopped, json!({"applicationId": id, "profileId": pki.profile}));
-    }
+    enrollment_is_switched_on_changed_and_off(admin, &id, pki.profile, &profiles).await;
     let detached = admin.ok(Method::DELETE, &format!("{profiles}/{}", pki.profile), None).await;
     assert_eq!(detached, json!({"applicationId": id, "profileId": pki.profile}));
     for (status, _) in [

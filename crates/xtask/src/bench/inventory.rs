@@ -216,7 +216,8 @@ async fn questions(session: &mut Session, filler: &Filler, search: &str) -> Resu
     }
     let field = |name: &str| samples.iter().map(|it| text(it, name)).collect::<Result<Vec<_>, _>>();
     let (ids, serials, fingerprints) = (field("/id")?, field("/serialNumber")?, field("/fingerprintSha256")?);
-    let (profile, ca) = (text(&samples[0], "/profileId")?, text(&samples[0], "/caId")?);
+    let first = samples.first().ok_or("no certificates")?;
+    let (profile, ca) = (text(first, "/profileId")?, text(first, "/caId")?);
     let ends: Vec<String> = field("/notAfter")?;
     let deep = deep_cursor(session, search, 400).await?;
     let by_id = |path: &dyn Fn(&str) -> String| {
@@ -263,11 +264,8 @@ async fn questions(session: &mut Session, filler: &Filler, search: &str) -> Resu
 async fn deep_cursor(session: &mut Session, search: &str, pages: usize) -> Result<Value, String> {
     let mut cursor = Value::Null;
     for _ in 0..pages {
-        let mut body = json!({"limit": 25});
-        if !cursor.is_null() {
-            body["cursor"] = cursor;
-        }
-        let page = session.post(search, &body).await?;
+        // A null cursor is none.
+        let page = session.post(search, &json!({"limit": 25, "cursor": cursor})).await?;
         cursor = page.get("nextCursor").cloned().unwrap_or(Value::Null);
         if cursor.is_null() {
             return Err("the list ended before page 400".to_owned());

@@ -144,11 +144,10 @@ async fn revoke_all(stage: &mut Stage, entries: u64) -> Result<u64, String> {
     let mut revoked = 0;
     while revoked < entries {
         let search = json!({"commonName": format!("*.{DOMAIN}")});
-        let wanted = json!({"search": search, "revocationReason": "CESSATION_OF_OPERATION"});
-        let preview = stage.administrator.post(&path, &wanted).await?;
-        let mut confirmed = wanted.clone();
-        confirmed["confirm"] = preview.get("confirm").cloned().unwrap_or_default();
-        let done = stage.administrator.post(&path, &confirmed).await?;
+        let wanted =
+            |token: &str| json!({"search": search, "revocationReason": "CESSATION_OF_OPERATION", "confirm": token});
+        let preview = stage.administrator.post(&path, &wanted("")).await?;
+        let done = stage.administrator.post(&path, &wanted(&text(&preview, "/confirm")?)).await?;
         let count = done.get("revoked").and_then(Value::as_u64).unwrap_or(0);
         if count == 0 {
             return Err(format!("bulk revocation ended early: {done}"));
