@@ -181,6 +181,7 @@ impl Authority {
             .with(Change::ActivateCa { ca: ca.id, certificate: certificate.id, expected_active, at: now })
             .audited(call.audit(now, event, Some(("ca", ca.id.as_uuid())), details));
         write.changes.extend(self.coming_into_force(ca, &certificate));
+        write.changes.extend(self.status_resumed(&certificate).await?);
         self.commit(write).await?;
         self.wake_jobs();
         Ok(certificate)

@@ -237,6 +237,7 @@ impl Authority {
             write = write.with(Change::UpdateCa(Box::new(renewed.clone())));
         }
         write.changes.extend(crls_for_key(self, renewed, renewed.key_id, now));
+        write.changes.extend(self.status_resumed(certificate).await?);
         if fence.is_none() {
             write = write.with(schedule(renewed, certificate));
         }

@@ -61,7 +61,9 @@ impl Authority {
         let release = Change::ReleaseCaCertificate { id, at: now, key_id: key, partition: 0 };
         let mut write = Write::default().with(release);
         write.changes.extend(publications(&self.reader().crls_of_key(key).await?, 0, now));
+        write.changes.extend(self.status_resumed(&certificate).await?);
         self.commit(write.audited(self.ca_revocation_audit(call, &certificate, "release"))).await?;
+        self.wake_jobs();
         certificate.revocation = None;
         Ok(certificate)
     }

@@ -9,14 +9,18 @@ use crate::Authority;
 use crate::call::Call;
 use crate::error::Error;
 
-/// Revokes the certificate, unless it was revoked or ended meanwhile, or lost its successor.
+/// Revokes the certificate, unless it was revoked or ended meanwhile, or lost its successor. A hold becomes final: nobody
+/// would come back to it after a release.
 pub(crate) async fn run(authority: &Authority, job: &Job, fence: Fence) -> Result<(), Error> {
     let id = CertificateId::from_uuid(job.key.object);
     let done = Change::FinishJob { fence, next: None };
     let certificate = authority.reader().certificate(job.project_id, id).await?;
     let now = authority.now();
-    let certificate =
-        certificate.filter(|it| it.revocation.is_none() && it.not_after >= now && it.renewal.renewed_by.is_some());
+    let certificate = certificate.filter(|it| {
+        it.revocation.is_none_or(|revocation| revocation.reason == RevocationReason::CertificateHold)
+            && it.not_after >= now
+            && it.renewal.renewed_by.is_some()
+    });
     let Some(certificate) = certificate else {
         return authority.commit(Write::default().with(done)).await;
     };

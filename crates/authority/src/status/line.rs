@@ -1,10 +1,11 @@
 //! Which CRLs a CA key has: the complete one always, and one for each partition that the settings ask for.
 
-use chancery_model::authority::CertificationAuthority;
+use chancery_model::authority::{CaCertificate, CertificationAuthority};
 use chancery_model::crl::Crl;
 use chancery_model::job::{JobKey, JobKind, NewJob};
-use chancery_model::{CrlId, KeyId, Randomness, Timestamp};
+use chancery_model::{CrlId, KeyId, ProjectId, Randomness, Timestamp};
 use chancery_store::{Change, Write};
+use uuid::Uuid;
 
 use crate::Authority;
 use crate::error::Error;
@@ -44,11 +45,35 @@ fn fresh(ca: &CertificationAuthority, key_id: KeyId, partition: u32, now: Timest
 }
 
 fn responder_job(ca: &CertificationAuthority, key_id: KeyId, now: Timestamp) -> NewJob {
-    let key = JobKey { kind: JobKind::RotateResponder, object: key_id.as_uuid() };
-    NewJob { key, project_id: ca.project_id, due_at: now, deadline: now }
+    due(JobKind::RotateResponder, key_id.as_uuid(), ca.project_id, now)
+}
+
+fn due(kind: JobKind, object: Uuid, project_id: ProjectId, now: Timestamp) -> NewJob {
+    NewJob { key: JobKey { kind, object }, project_id, due_at: now, deadline: now }
 }
 
 impl Authority {
+    /// Takes up again what ended when the CA's certificate ended or was revoked: the CRL after which none was to come, and
+    /// the renewal of the responder. For a key whose certificate is renewed, or comes off hold.
+    pub(crate) async fn status_resumed(&self, certificate: &CaCertificate) -> Result<Vec<Change>, Error> {
+        let (key, project, now) = (certificate.key_id, certificate.project_id, self.now());
+        let mut jobs = vec![due(JobKind::RotateResponder, key.as_uuid(), project, now)];
+        jobs.extend(
+            self.reader()
+                .crls_of_key(key)
+                .await?
+                .iter()
+                .map(|it| due(JobKind::PublishCrl, it.id.as_uuid(), project, now)),
+        );
+        let mut changes = Vec::new();
+        for job in jobs {
+            if self.reader().job(job.key).await?.is_none() {
+                changes.push(Change::ScheduleJob(job));
+            }
+        }
+        Ok(changes)
+    }
+
     /// Gives every CA key that has none its CRLs: those of a database that an earlier version wrote.
     pub(crate) async fn ensure_crls(&self) -> Result<(), Error> {
         let known: std::collections::HashSet<KeyId> =

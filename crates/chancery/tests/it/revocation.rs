@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chancery_model::{CaId, CrlId, Timestamp};
 use chancery_pkix::crl::CertificateList;
 use chancery_pkix::ocsp::{BasicOcspResponse, CertId, CertStatus, HashAlgorithm, OcspRequest};
-use chancery_pkix::{Certificate, PublicKey};
+use chancery_pkix::{Certificate, KeyAlgorithm, PublicKey};
 use chancery_testkit::world::{CERT_MANAGER, Pki, Session, World, id_at, text};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -95,7 +95,7 @@ async fn ocsp(world: &World, ca: Uuid, serial: &[u8]) -> CertStatus {
     let [single] = response.responses.as_slice() else { panic!("one answer for one question") };
     assert_eq!(single.cert_id, id);
     assert!(single.this_update <= world.now_seconds() && single.next_update.unwrap() > world.now_seconds());
-    single.status.clone()
+    single.status
 }
 
 #[tokio::test]
@@ -142,7 +142,7 @@ async fn a_certificate_is_revoked_by_id_fingerprint_or_serial_number() {
     for (named, status) in [("not-a-name", 400), ("ab", 404), (&"cd".repeat(32), 404), (&"ef".repeat(25), 400)] {
         assert_eq!(revoke(world.operator(), named, "SUPERSEDED").await.0, status, "{named}");
     }
-    let (status, answer) = revoke(world.operator(), &Uuid::now_v7().to_string(), "REMOVE_FROM_CRL").await;
+    let (status, answer) = revoke(world.operator(), "0198a8f0-0000-7000-8000-000000000001", "REMOVE_FROM_CRL").await;
     assert_eq!(status, 422, "{answer:#}");
     world.stop().await;
 }
@@ -331,7 +331,7 @@ async fn partitions_add_up_to_the_whole_and_each_names_its_own_address() {
                 );
             }
             Some(point) => {
-                assert_eq!(point.full_name, [address.clone()]);
+                assert_eq!(point.full_name.as_slice(), std::slice::from_ref(&address));
                 for serial in listed(crl).into_keys() {
                     assert_eq!(address_of[&serial], address, "the certificate names this partition");
                     assert!(union.insert(serial), "no certificate is in two partitions");
@@ -482,6 +482,74 @@ async fn a_superseded_certificate_is_revoked_when_the_settings_say_so() {
     settle(&world).await;
     let serial = leaf(&issued).serial().to_hex();
     assert_eq!(listed(&complete_crl(&world, pki.issuing).await), BTreeMap::from([(serial, 4)]));
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_superseded_certificate_on_hold_is_revoked_all_the_same() {
+    let world = world().await;
+    let pki = world.pki().await;
+    let profile = world
+        .profile(&json!({
+            "caId": pki.issuing, "certificatePolicyId": pki.template,
+            "apiConfig": {"autoRenew": true, "renewBeforeDays": 10, "revokeSupersededAfter": "2d"},
+        }))
+        .await;
+    let issued = world.issue(profile, &json!({})).await;
+    let path = format!("{CERT_MANAGER}/certificates/{}", id_of(&issued));
+    world.operator().ok(Method::POST, &format!("{path}/renew"), Some(&json!({}))).await;
+    revoked(&world, &issued, "CERTIFICATE_HOLD").await;
+    world.clock.advance_seconds(2 * DAY);
+    world.authority().run_due_jobs().await;
+    settle(&world).await;
+    let serial = leaf(&issued).serial().to_hex();
+    assert_eq!(listed(&complete_crl(&world, pki.issuing).await), BTreeMap::from([(serial, 4)]));
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn what_a_hold_of_a_ca_interrupts_goes_on_after_its_release() {
+    let world = world().await;
+    let (pki, admin) = (world.pki().await, world.identity("keeper", "admin").await);
+    world.authority().run_due_jobs().await;
+    let issued = world.issue(pki.profile, &json!({})).await;
+    let serial = leaf(&issued).serial().as_bytes().to_vec();
+    let of_ca = format!("{CERT_MANAGER}/ca/internal/{}", pki.issuing);
+    let versions = admin.ok(Method::GET, &format!("{of_ca}/ca-certificates"), None).await;
+    let path = format!("{of_ca}/certificates/{}", text(&versions, "/0/certId"));
+    let hold = json!({"revocationReason": "CERTIFICATE_HOLD"});
+    admin.ok(Method::POST, &format!("{path}/revoke"), Some(&hold)).await;
+    // Long enough for the responder's renewal to come up meanwhile.
+    world.clock.advance_seconds(4 * DAY);
+    world.authority().run_due_jobs().await;
+    admin.ok(Method::POST, &format!("{path}/release"), Some(&json!({}))).await;
+    for day in 0..10 {
+        world.authority().run_due_jobs().await;
+        assert_eq!(ocsp(&world, pki.issuing, &serial).await, CertStatus::Good, "day {day}");
+        world.clock.advance_seconds(DAY);
+    }
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_ca_that_is_renewed_after_its_end_takes_its_crl_up_again() {
+    let world = world().await;
+    let (pki, admin) = (world.pki().await, world.identity("keeper", "admin").await);
+    let asked = json!({"notAfter": world.date_in_days(40), "parentCaId": pki.root});
+    let ca = world.intermediate_ca("short", KeyAlgorithm::EcP256, &asked).await;
+    let off = json!({"autoRenewalEnabled": false});
+    admin.ok(Method::PATCH, &format!("{CERT_MANAGER}/ca/internal/{ca}/auto-renewal"), Some(&off)).await;
+    for _ in 0..15 {
+        world.clock.advance_seconds(3 * DAY);
+        world.authority().run_due_jobs().await;
+    }
+    let last = complete_crl(&world, ca).await;
+    assert!(last.next_update().unwrap() > world.now_seconds() + 1_000 * DAY, "no other was to come");
+    admin.ok(Method::POST, &format!("{CERT_MANAGER}/ca/internal/{ca}/renew"), Some(&json!({"type": "existing"}))).await;
+    world.authority().run_due_jobs().await;
+    let next = complete_crl(&world, ca).await;
+    assert!(next.number() > last.number());
+    assert!(next.next_update().unwrap() <= world.now_seconds() + 7 * DAY);
     world.stop().await;
 }
 
