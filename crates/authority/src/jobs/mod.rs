@@ -1,9 +1,9 @@
 //! The job loop: what is due is leased and done, by whichever node comes first, most urgent first. Lanes
 //! ([`JobLane`]) go on beside one another, so that a web server that does not answer delays no CRL.
 //!
-//! A lease lasts [`LEASE_SECONDS`]. A node that is paused longer finds its fencing token outdated: the write that would
-//! have finished its job, effect included, is refused as a whole. What fails is tried again later and later; what was due
-//! while no server ran is done at the next start.
+//! A lease lasts [`LEASE_SECONDS`] at most. A node that is paused longer finds its fencing token outdated: the write that
+//! would have finished its job, effect included, is refused as a whole. What fails is tried again later and later; what was
+//! due while no server ran is done at the next start.
 //!
 //! Each kind of job has its work beside the thing it works on, as a function `run(authority, job, fence)` that commits its
 //! effect together with [`Change::FinishJob`]. Start reading at [`Authority::run_due_jobs`].
@@ -12,6 +12,7 @@ mod backoff;
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use chancery_model::job::{Fence, Job, JobKey, JobKind, JobLane};
@@ -25,6 +26,9 @@ pub(crate) use backoff::Backoff;
 
 /// How long a node may take for one job before another may take it over.
 pub(crate) const LEASE_SECONDS: i64 = 120;
+/// The same for CRLs and responders: while the lease of a node that died lasts, no revocation reaches its CRL. The largest
+/// takes a few seconds.
+const STATUS_LEASE_SECONDS: i64 = 30;
 /// Jobs of one lane done at once by this node.
 const CONCURRENT_MAX: usize = 16;
 /// Jobs looked up at once.
@@ -41,6 +45,9 @@ pub(crate) struct JobState {
     outgoing: Lane,
     /// Set for good by [`Authority::stop_jobs`].
     stopping: AtomicBool,
+    /// Ends of leases that could not be written, as on a full disk: written as soon as that is possible, so that nothing
+    /// waits for a lease that nobody uses.
+    unwritten: Mutex<Vec<Change>>,
     done: AtomicU64,
     failed: AtomicU64,
 }
@@ -122,6 +129,7 @@ impl Authority {
     /// taken at once: a slow job holds up nothing but itself.
     async fn sweep(&self, lane: JobLane) -> usize {
         let _one_sweep = self.job_state().lane(lane).sweep.lock().await;
+        self.end_leases_late().await;
         let mut sweep = Sweep::default();
         loop {
             let stopping = self.job_state().stopping.load(Ordering::Relaxed) || sweep.leased >= SWEEP_MAX;
@@ -156,17 +164,16 @@ impl Authority {
         })
     }
 
-    /// Whether the job was this node's to do.
-    async fn run_one(&self, job: Job) -> bool {
+    async fn run_one(&self, job: Job) -> Turn {
         let now = self.now();
-        let lease_until = now.plus_seconds(LEASE_SECONDS);
+        let lease_until = now.plus_seconds(lease_seconds(job.key.kind));
         let claim = Change::ClaimJob { key: job.key, expected_token: job.token, now, lease_until };
         match self.commit(Write::default().with(claim)).await {
             Ok(()) => {}
-            Err(Error::Store(StoreError::Conflict(Conflict::Stale | Conflict::Missing))) => return false,
+            Err(Error::Store(StoreError::Conflict(Conflict::Stale | Conflict::Missing))) => return Turn::Taken,
             Err(error) => {
                 tracing::warn!(%error, job = job.key.kind.as_str(), object = %job.key.object, "a due job could not be leased");
-                return false;
+                return Turn::Unwritten;
             }
         }
         let fence = Fence { key: job.key, token: job.token + 1 };
@@ -179,7 +186,7 @@ impl Authority {
             }
             Err(error) => self.postpone(&job, fence, &error).await,
         }
-        true
+        Turn::Leased
     }
 
     /// The one place that knows which room does which kind of job.
@@ -203,11 +210,48 @@ impl Authority {
         let due_at = self.now().plus_seconds(wait);
         tracing::warn!(%error, job = job.key.kind.as_str(), object = %job.key.object, %due_at, "a job failed and is tried again");
         let retry = Change::RetryJob { fence, due_at, error: error.public_message() };
-        match self.commit(Write::default().with(retry)).await {
-            Ok(()) | Err(Error::Store(StoreError::Conflict(Conflict::Stale | Conflict::Missing))) => {}
-            // Its lease ends by itself, and then it is due again.
-            Err(error) => tracing::warn!(%error, object = %job.key.object, "a failed job could not be postponed"),
+        match self.commit(Write::default().with(retry.clone())).await {
+            Ok(()) | Err(Error::Store(StoreError::Conflict(_))) => {}
+            Err(error) => {
+                tracing::warn!(%error, object = %job.key.object, "a failed job could not be postponed");
+                self.unwritten().push(retry);
+            }
         }
+    }
+
+    /// What the fence does not hold for any more is somebody else's by now.
+    async fn end_leases_late(&self) {
+        let mut waiting = std::mem::take(&mut *self.unwritten());
+        while let Some(retry) = waiting.pop() {
+            match self.commit(Write::default().with(retry.clone())).await {
+                Ok(()) | Err(Error::Store(StoreError::Conflict(_))) => {}
+                Err(_) => {
+                    waiting.push(retry);
+                    break;
+                }
+            }
+        }
+        self.unwritten().append(&mut waiting);
+    }
+
+    pub(crate) fn unwritten(&self) -> std::sync::MutexGuard<'_, Vec<Change>> {
+        self.job_state().unwritten.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What became of a job that was due.
+enum Turn {
+    /// Another node's, or gone.
+    Taken,
+    Leased,
+    /// The lease could not be written.
+    Unwritten,
+}
+
+fn lease_seconds(kind: JobKind) -> i64 {
+    match kind.lane() {
+        JobLane::Status => STATUS_LEASE_SECONDS,
+        JobLane::Work | JobLane::Outgoing => LEASE_SECONDS,
     }
 }
 
@@ -215,7 +259,7 @@ impl Authority {
 #[derive(Default)]
 struct Sweep {
     waiting: VecDeque<Job>,
-    running: JoinSet<bool>,
+    running: JoinSet<Turn>,
     keys: HashMap<tokio::task::Id, JobKey>,
     leased: usize,
     has_looked: bool,
@@ -236,15 +280,20 @@ impl Sweep {
         (self.has_looked, self.fruitful) = (true, false);
     }
 
-    fn ended(&mut self, task: Result<(tokio::task::Id, bool), tokio::task::JoinError>) {
-        let (id, leased) = match task {
+    fn ended(&mut self, task: Result<(tokio::task::Id, Turn), tokio::task::JoinError>) {
+        let (id, turn) = match task {
             Ok(ended) => ended,
             Err(error) => {
                 tracing::error!(%error, "a job ended abnormally; it is tried again when its lease is over");
-                (error.id(), true)
+                (error.id(), Turn::Leased)
             }
         };
         self.keys.remove(&id);
+        if matches!(turn, Turn::Unwritten) {
+            // The others would only say the same, a great many times.
+            self.waiting.clear();
+        }
+        let leased = matches!(turn, Turn::Leased);
         self.leased += usize::from(leased);
         self.fruitful |= leased;
     }

@@ -160,6 +160,20 @@ async fn a_holder_paused_past_its_lease_neither_renews_nor_complains() {
 }
 
 #[tokio::test]
+async fn a_lease_whose_end_could_not_be_written_ends_at_the_next_turn() {
+    let world = World::start().await;
+    let (old, _, fence) = world.leased().await;
+    world.authority.run_due_jobs().await;
+    assert_eq!(world.issued().await, 1, "leased");
+    let retry = Change::RetryJob { fence, due_at: world.authority.now(), error: "no room".to_owned() };
+    world.authority.unwritten().extend([retry.clone(), retry]);
+    world.authority.run_due_jobs().await;
+    assert_eq!(world.issued().await, 2, "its lease would have lasted two minutes");
+    assert!(world.read(old.id).await.renewal.renewed_by.is_some());
+    assert!(world.authority.unwritten().is_empty(), "the second is stale by now, and forgotten");
+}
+
+#[tokio::test]
 async fn a_certificate_revoked_halfway_has_no_successor() {
     let world = World::start().await;
     for by_hand in [false, true] {
