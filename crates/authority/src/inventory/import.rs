@@ -6,12 +6,11 @@
 use chancery_keys::PrivateKey;
 use chancery_model::audit::AuditEvent;
 use chancery_model::authority::{CaCertificate, SealedKey};
-use chancery_model::certificate::{Certificate, CertificateSource, RenewalState, Revocation, RevocationReason};
+use chancery_model::certificate::{Certificate, CertificateSource, RenewalState, Revocation};
 use chancery_model::permission::Permission;
 use chancery_model::profile::EnrollmentType;
 use chancery_model::{ApplicationId, CertificateId, KeyId, RequestId, Timestamp, Warning};
 use chancery_pkix::ForeignCertificate;
-use chancery_pkix::crl::RevokedCertificate;
 use chancery_store::{Change, Conflict, ImportedCertificate, StoreError, Write};
 use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
@@ -178,11 +177,7 @@ impl Authority {
         certificate: &Certificate,
     ) -> Result<Option<Revocation>, Error> {
         let serial = hex::decode(&certificate.serial_number).map_err(Error::internal)?;
-        let Some(der) = self.reader().listed_revocation(ca.key_id, &serial).await? else { return Ok(None) };
-        let entry = RevokedCertificate::from_der(&der)
-            .ok_or_else(|| Error::internal(format!("the CRL entry of {} is damaged", certificate.serial_number)))?;
-        let reason = entry.reason.and_then(RevocationReason::from_code).unwrap_or(RevocationReason::Unspecified);
-        Ok(Some(Revocation { at: Timestamp::from_seconds(entry.revocation_date), reason }))
+        self.listed_revocation(ca.key_id, &serial).await
     }
 
     /// Looks for the signer among the CAs of the project. Their own certificates are no inventory of leaves.

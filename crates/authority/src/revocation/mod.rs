@@ -19,13 +19,15 @@ pub(crate) mod superseded;
 pub use bulk::{BulkOutcome, BulkPreview, BulkRevocation};
 pub use revoke::{CertificateSelector, Revoked};
 
-use chancery_model::Timestamp;
 use chancery_model::certificate::{Revocation, RevocationReason};
 use chancery_model::crl::{Crl, CrlEntry};
 use chancery_model::job::{JobKey, JobKind, NewJob};
+use chancery_model::{KeyId, Timestamp};
+use chancery_pkix::crl::RevokedCertificate;
 use chancery_pkix::{CrlEntryContents, SerialNumber};
 use chancery_store::Change;
 
+use crate::Authority;
 use crate::error::Error;
 use crate::status::publish::GATHER_SECONDS;
 use crate::status::reason_code;
@@ -54,12 +56,7 @@ fn already(revocation: Revocation) -> Error {
 }
 
 /// The CRL entry of a revocation, encoded for good.
-fn entry(
-    crl_key: chancery_model::KeyId,
-    place: (u32, &[u8]),
-    not_after: Timestamp,
-    revocation: Revocation,
-) -> CrlEntry {
+fn entry(crl_key: KeyId, place: (u32, &[u8]), not_after: Timestamp, revocation: Revocation) -> CrlEntry {
     let (partition, serial) = place;
     let octets = content_octets(serial);
     CrlEntry {
@@ -96,4 +93,16 @@ fn publications(crls: &[Crl], partition: u32, now: Timestamp) -> impl Iterator<I
             deadline: due_at,
         })
     })
+}
+
+impl Authority {
+    /// What the CRL of a key says about a serial number, whether or not its certificate is known here: an imported CA
+    /// brings its last CRL along.
+    pub(crate) async fn listed_revocation(&self, key: KeyId, serial: &[u8]) -> Result<Option<Revocation>, Error> {
+        let Some(der) = self.reader().listed_revocation(key, serial).await? else { return Ok(None) };
+        let entry = RevokedCertificate::from_der(&der)
+            .ok_or_else(|| Error::internal(format!("the CRL entry of {} is damaged", hex::encode(serial))))?;
+        let reason = entry.reason.and_then(RevocationReason::from_code).unwrap_or(RevocationReason::Unspecified);
+        Ok(Some(Revocation { at: Timestamp::from_seconds(entry.revocation_date), reason }))
+    }
 }

@@ -164,9 +164,15 @@ impl Authority {
         let found = self.reader().serial_status(ca, number.as_bytes()).await?;
         let of_this_key =
             found.filter(|it| it.ca_certificate_id.is_some_and(|id| responder.certificates.contains(&id)));
-        Ok(match of_this_key {
+        let revocation = match &of_this_key {
+            Some(found) => found.revocation,
+            // An imported CA's last CRL lists certificates that nobody brought along.
+            None => self.listed_revocation(responder.ca_key, number.as_bytes()).await?,
+        };
+        Ok(match revocation {
+            Some(revocation) => Status::Revoked(revocation),
+            None if of_this_key.is_some() => Status::Good,
             None => Status::Unknown,
-            Some(found) => found.revocation.map_or(Status::Good, Status::Revoked),
         })
     }
 

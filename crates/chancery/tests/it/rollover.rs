@@ -15,6 +15,8 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use chancery_model::CaId;
+use chancery_pkix::ocsp::{BasicOcspResponse, CertId, CertStatus, HashAlgorithm, OcspRequest};
 use chancery_pkix::{Certificate, CertificateList, KeyAlgorithm as K};
 use chancery_testkit::judge;
 use chancery_testkit::world::{CERT_MANAGER, Session, World, certification_request, id_at, merged, text};
@@ -566,6 +568,27 @@ async fn an_imported_ca_goes_on_where_it_was() {
     assert_eq!(before.subject_der(), after.subject_der());
     assert_eq!(before.extensions().subject_key_id, after.extensions().subject_key_id);
     judge::openssl_verifies(&[&chain[0], &text(&renewed, "/certificate")], world.now_seconds());
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ocsp_knows_what_an_imported_crl_lists_and_nothing_it_does_not() {
+    let world = World::builder().setting("repository_url", "http://pki.acme.test").start().await;
+    let old = legacy();
+    let body =
+        json!({"name": "legacy", "certificate": old.ca.certificate(), "privateKey": old.ca.key(), "lastCrl": old.crl});
+    let ca = id_at(&world.admin().ok(Method::POST, IMPORT, Some(&body)).await, "/id");
+    world.authority().run_due_jobs().await;
+    let issuer = Certificate::from_pem(&old.ca.certificate()).unwrap();
+    let said = async |certificate: &str| {
+        let serial = Certificate::from_pem(certificate).unwrap().serial().to_content_octets();
+        let id = CertId::of(HashAlgorithm::Sha1, issuer.subject_der(), &issuer.public_key().unwrap(), &serial).unwrap();
+        let request = OcspRequest { requests: vec![id], nonce: None }.to_der();
+        let answer = world.authority().ocsp(CaId::from_uuid(ca), &request).await;
+        BasicOcspResponse::from_der(&answer.der).unwrap().responses[0].status
+    };
+    assert!(matches!(said(&old.revoked).await, CertStatus::Revoked { reason: Some(1), .. }));
+    assert_eq!(said(&old.good).await, CertStatus::Unknown, "nobody brought it along");
     world.stop().await;
 }
 
