@@ -3,7 +3,9 @@
 //! issued in between is not revoked by surprise.
 
 use chancery_model::audit::AuditEvent;
-use chancery_model::certificate::{Certificate, CertificateFilter, CertificateStatus, RevocationReason};
+use chancery_model::certificate::{
+    Certificate, CertificateFilter, CertificateSource, CertificateStatus, RevocationReason,
+};
 use chancery_model::page::PageRequest;
 use chancery_model::permission::{Permission, Role};
 use chancery_model::{CertificateId, Timestamp};
@@ -131,7 +133,7 @@ impl Authority {
     }
 
     fn is_revocable(&self, call: &Call, certificate: &Certificate) -> bool {
-        certificate.source == chancery_model::certificate::CertificateSource::Issued
+        (certificate.source == CertificateSource::Issued || certificate.ca_id.is_some())
             && (call.requester.role() == Role::Admin
                 || self.require_management(&call.requester, certificate, Permission::CertificateRevoke).is_ok())
     }
