@@ -89,9 +89,14 @@ impl CertId {
         let mut parts = whole.reader();
         let mut algorithm = parts.sequence("something other than a hash algorithm")?;
         let hash = algorithm.expect(tag::OID, "something other than a hash algorithm")?;
-        // NULL, absent, or whatever an unknown hash may have.
+        let known = HashAlgorithm::from_oid(hash.content, hash.offset)?;
         if !algorithm.is_empty() {
-            algorithm.any()?;
+            let parameters = algorithm.any()?;
+            // RFC 5754 §2: NULL or absent. Anything else would be another way to ask the same, and ways without number.
+            let is_null = parameters.tag == tag::NULL && parameters.content.is_empty();
+            if !is_null && !matches!(known, HashAlgorithm::Unknown(_)) {
+                return Err(parameters.error("parameters of a hash algorithm that has none"));
+            }
         }
         algorithm.finish()?;
         let name = parts.expect(tag::OCTET_STRING, "something other than a hash of the issuer's name")?;
@@ -102,7 +107,7 @@ impl CertId {
             return Err(serial.error("a serial number that is empty or longer than 64 octets"));
         }
         Ok(Self {
-            hash: HashAlgorithm::from_oid(hash.content, hash.offset)?,
+            hash: known,
             issuer_name_hash: name.content.to_vec(),
             issuer_key_hash: key.content.to_vec(),
             serial: serial.content.to_vec(),

@@ -305,6 +305,27 @@ fn requests_are_held_to_their_limits() {
     check(&[&[0x30, 0x80], &tbs[..], &[0, 0]].concat(), Err("asn1.not_der"));
 }
 
+#[test]
+fn a_known_hash_has_no_parameters() {
+    const SHA1: &[u8] = &[6, 5, 0x2b, 14, 3, 2, 26];
+    // An algorithm that is not known here may have what it likes: it matches no issuer.
+    const OTHER: &[u8] = &[6, 3, 0x2a, 3, 4];
+    for (algorithm, parameters, good) in [
+        (SHA1, &[][..], true),
+        (SHA1, &[5, 0], true),
+        (SHA1, &[5, 1, 0], false),
+        (SHA1, &[4, 0], false),
+        (SHA1, &[4, 2, 0xaa, 0xbb], false),
+        (SHA1, &[5, 0, 5, 0], false),
+        (OTHER, &[4, 2, 0xaa, 0xbb], true),
+    ] {
+        let hash = tlv(0x30, &[algorithm, parameters]);
+        let id = tlv(0x30, &[&hash, &tlv(4, &[&[1; 20]]), &tlv(4, &[&[2; 20]]), &[2, 1, 5]]);
+        let read = OcspRequest::from_der(&request(&[], &tlv(0x30, &[&id]), &[]));
+        assert_eq!(read.is_ok(), good, "{algorithm:?} {parameters:?}: {read:?}");
+    }
+}
+
 proptest::proptest! {
     #[test]
     fn changed_octets_never_panic(at: proptest::sample::Index, octet: u8) {
