@@ -29,6 +29,8 @@ use crate::call::Call;
 use crate::error::Error;
 use crate::inventory::import::ImportLabels;
 
+/// The number of the last CRL made elsewhere.
+const CRL_NUMBER_MAX: i64 = 1 << 62;
 /// Certificates and serial numbers that come along, each.
 const LISTED_MAX: usize = 10_000;
 
@@ -366,8 +368,9 @@ impl Past {
             serials: Vec::new(),
             warnings: Vec::new(),
         };
-        if past.crl_number < 0 {
-            return Err(Error::malformed("ca_import.crl_number", "lastCrlNumber", "must be 0 or more"));
+        if !(0..=CRL_NUMBER_MAX).contains(&past.crl_number) {
+            let text = format!("must be from 0 to {CRL_NUMBER_MAX}, so that there is room for those to come");
+            return Err(Error::malformed("ca_import.crl_number", "lastCrlNumber", text));
         }
         let asked = [("issuedCertificates", issued_certificates.len()), ("serialNumbers", serial_numbers.len())];
         if let Some((field, _)) = asked.iter().find(|(_, count)| *count > LISTED_MAX) {
@@ -376,7 +379,7 @@ impl Past {
         match last_crl {
             Some(bytes) => past.read_crl(own, &bytes)?,
             None if last_crl_number.is_none() => {
-                let text = "no last CRL was given, so CRL numbers start at 1 and nobody is revoked; if the CA has published CRLs, import it with the last one";
+                let text = "no last CRL was given, so CRL numbers start anew and nobody is revoked; if the CA has published CRLs, import it with the last one";
                 past.warnings.push(Warning::new("ca_import.no_crl", "lastCrl", text));
             }
             None => {}
@@ -414,12 +417,12 @@ impl Past {
             return refuse("ca_import.crl_partial", "it lists a part only; give the last complete CRL".to_owned());
         }
         match (list.number(), list.number_octets()) {
-            (Some(number), _) if number < i64::MAX => self.crl_number = self.crl_number.max(number),
+            (Some(number), _) if number <= CRL_NUMBER_MAX => self.crl_number = self.crl_number.max(number),
             (None, None) => {}
             _ => {
                 return refuse(
                     "ca_import.crl_number",
-                    "its number does not leave room for another below 2^63".to_owned(),
+                    "its number does not leave room for others below 2^63".to_owned(),
                 );
             }
         }

@@ -79,8 +79,10 @@ impl Plan {
         Self { settings, issuer, this_update, next_update, planned: planned || is_last, keep_from, is_last, crl }
     }
 
+    /// Always larger than the one before (RFC 5280 §5.2.3), and no smaller than the seconds since 1970: a database that was
+    /// put back to an earlier state does not give out a number twice, as long as it makes no more than one CRL a second.
     fn number(&self) -> i64 {
-        self.crl.number + 1
+        (self.crl.number + 1).max(self.this_update.as_seconds())
     }
 
     fn partition(&self) -> Option<u32> {

@@ -141,7 +141,8 @@ async fn after_a_month_of_downtime_status_is_fresh_before_the_missed_renewals_ar
     assert!(first.number() >= before.number());
     world.authority().run_due_jobs().await;
     let after = crl(&world, line).await;
-    assert_eq!(after.number(), before.number().map(|number| number + 1), "one for all that was missed");
+    assert!(after.number() > before.number());
+    assert_eq!(after.number(), Some(after.this_update()), "one for all that was missed: a second one would count on");
     assert_eq!(after.this_update(), world.now_seconds());
     assert_eq!(listed(&after), BTreeSet::from([serial(&bad)]));
     assert!(matches!(ocsp(&world, pki.issuing, &serial(&bad)).await, CertStatus::Revoked { reason: Some(1), .. }));
