@@ -183,7 +183,7 @@ pub(crate) fn pairs(metadata: &[(String, String)]) -> Vec<KeyValue> {
     metadata.iter().map(|(key, value)| KeyValue { key: key.clone(), value: value.clone() }).collect()
 }
 
-const fn role(role: Role) -> wire::words::Role {
+pub(crate) const fn role(role: Role) -> wire::words::Role {
     match role {
         Role::Admin => wire::words::Role::Admin,
         Role::Operator => wire::words::Role::Operator,
@@ -191,7 +191,7 @@ const fn role(role: Role) -> wire::words::Role {
     }
 }
 
-const fn from_role(role: wire::words::Role) -> Role {
+pub(crate) const fn from_role(role: wire::words::Role) -> Role {
     match role {
         wire::words::Role::Admin => Role::Admin,
         wire::words::Role::Operator => Role::Operator,

@@ -11,7 +11,7 @@ use chancery_model::profile::{
     CertificateProfile, EnrollmentType, KeyCustody, ProfileDefaults, ProfileIssuer, RenewAt, UnknownCsrExtensions,
 };
 use chancery_model::time::Ttl;
-use chancery_model::{CaId, ProfileId, TemplateId};
+use chancery_model::{ApplicationId, CaId, ProfileId, TemplateId};
 use chancery_pkix::BasicConstraints;
 use chancery_store::ProfileFilter;
 use chancery_wire as wire;
@@ -248,6 +248,8 @@ fn filter(query: &ProfilesQuery) -> Result<Option<ProfileFilter>, ApiError> {
         kind
     });
     let ca_id = issues.uuid("caId", given(&query.ca_id).as_deref()).map(CaId::from_uuid);
+    let application_id =
+        issues.uuid("applicationId", given(&query.application_id).as_deref()).map(ApplicationId::from_uuid);
     issues.finish()?;
     let other_door = enrollment.is_some_and(|kind| kind != words::EnrollmentType::Api);
     Ok((!other_door).then(|| ProfileFilter {
@@ -255,6 +257,7 @@ fn filter(query: &ProfilesQuery) -> Result<Option<ProfileFilter>, ApiError> {
         issuer_self_signed,
         ca_id,
         enrollment: enrollment.map(|_| EnrollmentType::Api),
+        application_id,
     }))
 }
 
