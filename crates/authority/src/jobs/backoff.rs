@@ -12,6 +12,8 @@ pub(crate) struct Backoff {
 
 impl Backoff {
     pub const USUAL: Self = Self { first: 5, longest: 3_600 };
+    /// For what the world waits for: a revocation must not stay off its CRL for an hour after the obstacle is gone.
+    pub const STATUS: Self = Self { first: 5, longest: 60 };
 
     /// The wait after so many earlier failures in a row: a fifth more or less than `first × 2ⁿ`, at least a second.
     pub fn seconds(self, earlier_failures: u32, random: &dyn Randomness) -> i64 {

@@ -206,7 +206,7 @@ impl Authority {
 
     async fn postpone(&self, job: &Job, fence: Fence, error: &Error) {
         self.job_state().failed.fetch_add(1, Ordering::Relaxed);
-        let wait = Backoff::USUAL.seconds(job.attempts, self.random());
+        let wait = backoff(job.key.kind).seconds(job.attempts, self.random());
         let due_at = self.now().plus_seconds(wait);
         tracing::warn!(%error, job = job.key.kind.as_str(), object = %job.key.object, %due_at, "a job failed and is tried again");
         let retry = Change::RetryJob { fence, due_at, error: error.public_message() };
@@ -255,6 +255,13 @@ fn lease_seconds(kind: JobKind) -> i64 {
     }
 }
 
+const fn backoff(kind: JobKind) -> Backoff {
+    match kind.lane() {
+        JobLane::Status => Backoff::STATUS,
+        JobLane::Work | JobLane::Outgoing => Backoff::USUAL,
+    }
+}
+
 /// One pass over a lane.
 #[derive(Default)]
 struct Sweep {
@@ -296,5 +303,27 @@ impl Sweep {
         let leased = matches!(turn, Turn::Leased);
         self.leased += usize::from(leased);
         self.fruitful |= leased;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chancery_model::random::SeededRandomness;
+
+    use super::*;
+
+    #[test]
+    fn a_crl_that_could_not_be_made_is_tried_again_every_minute_and_leased_for_half_of_one() {
+        let random = SeededRandomness::new(3);
+        for (kind, longest, lease) in [
+            (JobKind::PublishCrl, 60, 30),
+            (JobKind::RotateResponder, 60, 30),
+            (JobKind::CleanUp, 3_600, 120),
+            (JobKind::Deliver, 3_600, 120),
+        ] {
+            let wait = backoff(kind).seconds(50, &random);
+            assert!((wait - longest).abs() <= longest / 5, "{kind:?}: {wait}");
+            assert_eq!(lease_seconds(kind), lease, "{kind:?}");
+        }
     }
 }
