@@ -66,7 +66,7 @@ pub struct EgressReply {
     pub status: StatusCode,
     pub headers: HeaderMap,
     pub body: Bytes,
-    /// Whether the body was longer than what was read of it.
+    /// Whether the body was longer than what was read of it, or broke off.
     pub truncated: bool,
 }
 
@@ -123,29 +123,34 @@ impl Egress {
         }
         self.judge_literal(&request.url)?;
         let client = self.client()?;
-        let exchange = async {
-            let sent = client.request(request.method, request.url).headers(request.headers).body(request.body).send();
-            self.read(sent.await?).await
-        };
-        match tokio::time::timeout(self.0.policy.timeout, exchange).await {
-            Ok(answer) => answer.map_err(|error| classify(&error)),
+        let until = tokio::time::Instant::now() + self.0.policy.timeout;
+        let sent = client.request(request.method, request.url).headers(request.headers).body(request.body).send();
+        match tokio::time::timeout_at(until, sent).await {
+            Ok(Ok(response)) => Ok(self.read(response, until).await),
+            Ok(Err(error)) => Err(classify(&error)),
             Err(_) => Err(EgressError::Timeout),
         }
     }
 
-    async fn read(&self, mut response: reqwest::Response) -> Result<EgressReply, reqwest::Error> {
+    /// From the status on the request was taken, whatever becomes of the body: who took "it broke off" for "not taken"
+    /// would send the same again.
+    async fn read(&self, mut response: reqwest::Response, until: tokio::time::Instant) -> EgressReply {
         let (status, headers) = (response.status(), response.headers().clone());
         let mut body = BytesMut::new();
-        let mut truncated = false;
-        while let Some(chunk) = response.chunk().await? {
-            let room = self.0.policy.response_max.saturating_sub(body.len());
-            body.extend_from_slice(chunk.get(..room.min(chunk.len())).unwrap_or_default());
-            if chunk.len() > room {
-                truncated = true;
-                break;
+        let truncated = loop {
+            match tokio::time::timeout_at(until, response.chunk()).await {
+                Ok(Ok(None)) => break false,
+                Ok(Ok(Some(chunk))) => {
+                    let room = self.0.policy.response_max.saturating_sub(body.len());
+                    body.extend_from_slice(chunk.get(..room.min(chunk.len())).unwrap_or_default());
+                    if chunk.len() > room {
+                        break true;
+                    }
+                }
+                Ok(Err(_)) | Err(_) => break true,
             }
-        }
-        Ok(EgressReply { status, headers, body: body.freeze(), truncated })
+        };
+        EgressReply { status, headers, body: body.freeze(), truncated }
     }
 
     /// An address in the URL itself never meets the resolver, so it is judged here. The URL's parser has already turned

@@ -96,6 +96,30 @@ async fn redirects_are_answers_and_long_bodies_are_cut() {
 }
 
 #[tokio::test]
+async fn a_body_that_breaks_off_or_never_ends_leaves_the_answer() {
+    let broken = sink(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nthank").await;
+    let egress = Egress::new(with_loopback());
+    let answered = egress.send(plain(&format!("http://127.0.0.1:{broken}/"))).await.unwrap();
+    assert_eq!(
+        (answered.status, answered.body.as_ref(), answered.truncated),
+        (StatusCode::OK, b"thank".as_slice(), true)
+    );
+
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endless = listener.local_addr().unwrap().port();
+    let hold = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let _ = stream.read(&mut [0; 4096]).await;
+        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nthank").await.unwrap();
+        std::future::pending::<()>().await;
+    });
+    let egress = Egress::new(EgressPolicy { timeout: Duration::from_millis(300), ..with_loopback() });
+    let answered = egress.send(plain(&format!("http://127.0.0.1:{endless}/"))).await.unwrap();
+    assert_eq!((answered.status, answered.truncated), (StatusCode::OK, true));
+    hold.abort();
+}
+
+#[tokio::test]
 async fn what_is_not_there_is_unreachable_and_what_is_silent_times_out() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let silent = listener.local_addr().unwrap().port();
