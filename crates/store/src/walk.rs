@@ -73,9 +73,26 @@ impl Walk {
         sql.push(")");
     }
 
+    /// The first key alone, at the place: what lies beyond it need not be looked at. It goes before all other conditions,
+    /// because of several bounds an index takes the first.
+    fn bound(&self, sql: &mut Sql, beyond: bool, place: &Cursor) {
+        let (column, value) = match self.ordering {
+            Ordering::Created => ("n", place.second),
+            Ordering::End => ("not_after", place.first),
+        };
+        let comparison = if beyond == self.ascending { ">=" } else { "<=" };
+        sql.push(&format!("{}.{column} {comparison} ", self.alias));
+        sql.bind(value);
+        sql.push(" AND ");
+    }
+
     /// Scope and candidates, from a place on.
     fn within(&self, dialect: Dialect, start: Option<&Cursor>) -> Sql {
-        let mut sql = self.scope.clone();
+        let mut sql = Sql::default();
+        if let Some(start) = start {
+            self.bound(&mut sql, true, start);
+        }
+        sql.append(&self.scope);
         if let Some(numbers) = &self.numbers {
             sql.push(" AND ");
             sql.push(self.alias);
@@ -89,12 +106,17 @@ impl Walk {
     }
 
     /// The rows' own conditions, up to the end of the window.
-    fn with_rest(&self, mut within: Sql, floor: Option<&Cursor>) -> Sql {
+    fn with_rest(&self, within: &Sql, floor: Option<&Cursor>) -> Sql {
+        let mut sql = Sql::default();
         if let Some(floor) = floor {
-            self.place(&mut within, false, floor);
+            self.bound(&mut sql, false, floor);
         }
-        within.append(&self.rest);
-        within
+        sql.append(within);
+        if let Some(floor) = floor {
+            self.place(&mut sql, false, floor);
+        }
+        sql.append(&self.rest);
+        sql
     }
 
     /// The place from which the walk goes on with the floor itself.
@@ -147,7 +169,7 @@ impl Reader {
         let start = page.cursor.as_deref().map(|text| Cursor::decode(text, &list, walk.project)).transpose()?;
         let within = walk.within(self.dialect(), start.as_ref());
         let floor = self.floor(&walk, &within).await?;
-        let condition = walk.with_rest(within, floor.as_ref());
+        let condition = walk.with_rest(&within, floor.as_ref());
         let rows = self.rows(walk.page_sql(&condition, limit, offset).into_query(walk.table)).await?;
         let mut items = rows.into_iter().map(from_row).collect::<Result<Vec<_>, _>>()?;
         let page_length = usize::try_from(limit).unwrap_or(usize::MAX);
@@ -165,7 +187,7 @@ impl Reader {
             None => {
                 let within = walk.within(self.dialect(), None);
                 let floor = self.floor(&walk, &within).await?;
-                let condition = walk.with_rest(within, floor.as_ref());
+                let condition = walk.with_rest(&within, floor.as_ref());
                 self.count(&walk, condition, floor.is_none()).await?
             }
         };
@@ -193,6 +215,10 @@ impl Reader {
         let mut sql = Sql::default();
         sql.push(&format!("SELECT COUNT(*) FROM (SELECT 1 FROM {} {} WHERE ", walk.table, walk.alias));
         sql.append(&condition);
+        if walk.numbers.is_none() {
+            // Along the same index as the page: another may hold all that is asked, and have to be read to its end.
+            sql.push(&walk.order());
+        }
         sql.push(" LIMIT 10001) counted");
         Ok(total_of(self.number(sql.into_query(walk.table)).await?, complete))
     }

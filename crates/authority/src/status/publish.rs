@@ -82,7 +82,7 @@ impl Plan {
     /// Always larger than the one before (RFC 5280 §5.2.3), and no smaller than the seconds since 1970: a database that was
     /// put back to an earlier state does not give out a number twice, as long as it makes no more than one CRL a second.
     fn number(&self) -> i64 {
-        (self.crl.number + 1).max(self.this_update.as_seconds())
+        self.crl.number.saturating_add(1).max(self.this_update.as_seconds())
     }
 
     fn partition(&self) -> Option<u32> {

@@ -10,7 +10,7 @@ use chancery_model::{ProjectId, Timestamp};
 use super::of_project;
 use crate::StoreError;
 use crate::page::{Sql, total_of};
-use crate::reader::Reader;
+use crate::reader::{Dialect, Reader};
 use crate::walk::{Ordering, WINDOW};
 
 /// Rows of the index that one question looks at, at most.
@@ -62,12 +62,26 @@ pub(super) fn condition(sql: &mut Sql, view: CertificateView, now: Timestamp) {
     }
 }
 
+/// The index of the view, by name where a database must be told: SQLite prefers one that holds every column asked for, were
+/// it a hundred times as long.
+const fn index(dialect: Dialect, view: CertificateView) -> &'static str {
+    match (dialect, view) {
+        (Dialect::Postgres, _) => "",
+        (Dialect::Sqlite, CertificateView::Expiring) => " INDEXED BY certificate_end",
+        (Dialect::Sqlite, CertificateView::FailedRenewal) => " INDEXED BY certificate_renewal_error",
+        (Dialect::Sqlite, CertificateView::WeakKey) => " INDEXED BY certificate_weak",
+        (Dialect::Sqlite, CertificateView::SupersededActive) => " INDEXED BY certificate_superseded",
+    }
+}
+
 /// Row numbers and whether the question is met, as far as a look goes.
-fn look(project: ProjectId, view: CertificateView, now: Timestamp) -> Sql {
+fn look(dialect: Dialect, project: ProjectId, view: CertificateView, now: Timestamp) -> Sql {
     let mut sql = Sql::default();
     sql.push("SELECT c.n AS n, CASE WHEN c.project > 0");
     condition(&mut sql, view, now);
-    sql.push(" THEN 1 ELSE 0 END AS met FROM certificate c WHERE ");
+    sql.push(" THEN 1 ELSE 0 END AS met FROM certificate c");
+    sql.push(index(dialect, view));
+    sql.push(" WHERE ");
     of_project(&mut sql, project);
     scope(&mut sql, view, now);
     let column = if matches!(ordering(view), Ordering::End) { "c.not_after" } else { "c.n" };
@@ -86,7 +100,7 @@ impl Reader {
     ) -> Result<Total, StoreError> {
         let mut sql = Sql::default();
         sql.push("SELECT COUNT(*), CAST(COALESCE(SUM(met), 0) AS BIGINT) FROM (");
-        sql.append(&look(project, view, now));
+        sql.append(&look(self.dialect(), project, view, now));
         sql.push(") looked");
         let Some(mut row) = self.row(sql.into_query("certificate")).await? else {
             return Ok(Total { count: 0, exact: true });
@@ -102,7 +116,7 @@ impl Reader {
         view: CertificateView,
         now: Timestamp,
     ) -> Result<Option<BTreeSet<i64>>, StoreError> {
-        let rows = self.rows(look(project, view, now).into_query("certificate")).await?;
+        let rows = self.rows(look(self.dialect(), project, view, now).into_query("certificate")).await?;
         if i64::try_from(rows.len()).is_ok_and(|count| count > LOOKED_AT_MAX) {
             return Ok(None);
         }
