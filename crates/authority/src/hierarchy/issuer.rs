@@ -180,8 +180,16 @@ impl Issuer {
         let has_responder = settings.ocsp && self.permits_extended_key_usage(ExtendedKeyUsage::OcspSigning);
         Pointers {
             partition: line.map_or(0, |(partition, _)| *partition),
-            crl: managed.map(|(base, (_, id))| pointers::crl_url(base, *id)).into_iter().chain(settings.crl_urls.clone()).collect(),
-            freshest_crl: managed.filter(|_| has_delta).map(|(base, (_, id))| pointers::delta_url(base, *id)).into_iter().collect(),
+            crl: managed
+                .map(|(base, (_, id))| pointers::crl_url(base, *id))
+                .into_iter()
+                .chain(settings.crl_urls.clone())
+                .collect(),
+            freshest_crl: managed
+                .filter(|_| has_delta)
+                .map(|(base, (_, id))| pointers::delta_url(base, *id))
+                .into_iter()
+                .collect(),
             ocsp: base.filter(|_| has_responder).map(|base| pointers::ocsp_url(base, self.ca.id)).into_iter().collect(),
         }
     }

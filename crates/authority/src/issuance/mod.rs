@@ -152,7 +152,8 @@ impl Authority {
             Ok(enrollment) => enrollment,
             Err(error) => return Err(self.refuse_unresolved(call, &ground, error).await),
         };
-        let walk = Walk { ground: &ground, enrollment, event: AuditEvent::CertificateIssued, predecessor: None, fence: None };
+        let walk =
+            Walk { ground: &ground, enrollment, event: AuditEvent::CertificateIssued, predecessor: None, fence: None };
         self.walk(call, walk).await
     }
 
@@ -185,7 +186,10 @@ impl Authority {
             let signed = self.stages().time(Stage::Sign, || sign::sign(prepared, ground.issuer.as_deref(), &key))?;
             let start = Instant::now();
             let recorded = self
-                .record(call, record::Recording { approved: &approved, signed, key: &key, ground, event, predecessor, fence })
+                .record(
+                    call,
+                    record::Recording { approved: &approved, signed, key: &key, ground, event, predecessor, fence },
+                )
                 .await;
             self.stages().book(Stage::Record, start);
             match recorded {

@@ -17,11 +17,11 @@ use sha2::{Digest, Sha256};
 use super::decide::{ApprovedRequest, RefusedRequest};
 use super::sign::SignedCertificate;
 use super::{Ground, Issued, SubjectKey};
+use crate::Authority;
 use crate::call::Call;
 use crate::enrollment::document;
 use crate::error::Error;
 use crate::hierarchy::Issuer;
-use crate::Authority;
 
 /// What is about to be recorded.
 pub(super) struct Recording<'a> {

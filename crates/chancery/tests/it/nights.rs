@@ -97,7 +97,7 @@ async fn ocsp(world: &World, ca: Uuid, serial: &[u8]) -> CertStatus {
     assert!(responder.is_signed_by(&key) && responder.validity().not_after > world.now_seconds());
     let [single] = response.responses.as_slice() else { panic!("one answer for one question") };
     assert!(single.this_update <= world.now_seconds() && single.next_update.unwrap() > world.now_seconds());
-    single.status.clone()
+    single.status
 }
 
 /// Sequence numbers of the entries of an event, with the entries.

@@ -49,8 +49,12 @@ fn meaning(event: AuditEvent) -> &'static str {
         AuditEvent::IntermediateSigned => "One of our authorities signed the request of a subordinate authority.",
         AuditEvent::CaCertificateRenewed => "A certification authority got a new certificate over its old key.",
         AuditEvent::CaRolledOver => "A certification authority got a new key, and a certificate over it.",
-        AuditEvent::CaRenewalFailed => "The server was to renew a certification authority and could not; it tries again.",
-        AuditEvent::CaCertificateRevoked => "The certificate of a certification authority was revoked, held or released.",
+        AuditEvent::CaRenewalFailed => {
+            "The server was to renew a certification authority and could not; it tries again."
+        }
+        AuditEvent::CaCertificateRevoked => {
+            "The certificate of a certification authority was revoked, held or released."
+        }
         AuditEvent::CaImported => "A certification authority that was run elsewhere was taken over, with its key.",
         AuditEvent::CrlPublished => "A certificate revocation list was signed and published.",
         AuditEvent::OcspResponderRotated => "The OCSP responder of a CA key got a new key and certificate.",
@@ -70,7 +74,9 @@ fn meaning(event: AuditEvent) -> &'static str {
         AuditEvent::CertificateRenewalFailed => "The server was to renew a certificate and could not; it tries again.",
         AuditEvent::CertificateRevoked => "A certificate was revoked, or put on hold.",
         AuditEvent::CertificateReleased => "A certificate was released from hold.",
-        AuditEvent::CertificatesBulkRevoked => "Many certificates were revoked by one search; each has its own entry too.",
+        AuditEvent::CertificatesBulkRevoked => {
+            "Many certificates were revoked by one search; each has its own entry too."
+        }
         AuditEvent::CertificateImported => "A certificate made elsewhere was taken into the inventory.",
         AuditEvent::CertificatesCleanedUp => "Ended certificates were removed, as the clean-up policy says.",
         AuditEvent::CertificateEvaluated => "A request was tried without issuing anything.",
