@@ -249,10 +249,11 @@ fn a_ca_is_renewed_and_taken_over_from_the_command_line() {
         let listed = place.chancery(&["ca", "crl", "old", "--json"]).succeeded().json();
         listed[0]["number"].as_i64()
     });
-    assert_eq!(published, Some(10));
+    let number = published.expect("a CRL is published");
+    assert!(number > 9, "it goes on after the last one elsewhere: {number}");
     fs::write(place.path("old.crl"), place.chancery(&["ca", "crl", "old"]).succeeded().stdout).unwrap();
     openssl(desk, &["crl", "-in", "old.crl", "-noout", "-CAfile", "old.pem"]).succeeded();
-    assert!(place.chancery(&["ca", "crl", "old", "--list"]).succeeded().stdout.contains("10"));
+    assert!(place.chancery(&["ca", "crl", "old", "--list"]).succeeded().stdout.contains(&number.to_string()));
 }
 
 #[test]

@@ -33,7 +33,7 @@ pub struct Filler {
 impl Filler {
     /// Makes a profile whose keys are answered and not kept: what is measured is the inventory, not the sealing.
     pub async fn prepare(server: &Server, data: &Path) -> Result<Self, String> {
-        let mut administrator = Session::administrator(server, data).await?;
+        let administrator = Session::administrator(server, data).await?;
         let quick = administrator.get("/api/v1/cert-manager/certificate-profiles/slug/tls-server").await?;
         let body = json!({
             "slug": "bench-inventory",

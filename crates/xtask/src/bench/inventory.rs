@@ -172,7 +172,7 @@ async fn timed_start(
         }
     }
     let ready = began.elapsed();
-    let mut machine = Session::machine(&server, data).await?;
+    let machine = Session::machine(&server, data).await?;
     let body =
         json!({"profileId": filler.profile(), "attributes": {"commonName": format!("first.{DOMAIN}"), "ttl": "1d"}});
     machine.post("/api/v1/cert-manager/certificates", &body).await?;
@@ -186,11 +186,11 @@ struct Question {
 }
 
 async fn searches(server: &Server, data: &Path, filler: &Filler, seconds: u64) -> Result<Vec<Search>, String> {
-    let mut administrator = Session::administrator(server, data).await?;
+    let administrator = Session::administrator(server, data).await?;
     let project = administrator.get("/api/v1/projects").await?;
     let project = text(&project, "/projects/0/id").or_else(|_| text(&project, "/workspaces/0/id"))?;
     let questions =
-        questions(&mut administrator, filler, &format!("/api/v1/projects/{project}/certificates/search")).await?;
+        questions(&administrator, filler, &format!("/api/v1/projects/{project}/certificates/search")).await?;
     let mut found = Vec::new();
     for question in questions {
         eprintln!("{}", question.what);
@@ -199,7 +199,7 @@ async fn searches(server: &Server, data: &Path, filler: &Filler, seconds: u64) -
     Ok(found)
 }
 
-async fn questions(session: &mut Session, filler: &Filler, search: &str) -> Result<Vec<Question>, String> {
+async fn questions(session: &Session, filler: &Filler, search: &str) -> Result<Vec<Question>, String> {
     let known = filler.issued().max(2);
     // Spread over the whole inventory, not over what was issued last.
     let some = |n: u64| (n.wrapping_mul(2_654_435_761)) % known;
@@ -261,7 +261,7 @@ async fn questions(session: &mut Session, filler: &Filler, search: &str) -> Resu
 }
 
 /// Walks so many pages.
-async fn deep_cursor(session: &mut Session, search: &str, pages: usize) -> Result<Value, String> {
+async fn deep_cursor(session: &Session, search: &str, pages: usize) -> Result<Value, String> {
     let mut cursor = Value::Null;
     for _ in 0..pages {
         // A null cursor is none.

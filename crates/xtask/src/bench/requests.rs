@@ -44,7 +44,7 @@ impl Requests {
 
 /// Logs in as the quickstart's machine identity, finds its profile and writes down the requests.
 pub async fn prepare(server: &Server, data: &Path, path: IssuePath) -> Result<Arc<Requests>, String> {
-    let mut session = Session::machine(server, data).await?;
+    let session = Session::machine(server, data).await?;
     let profile = session.profile(&credential(data, "profile")?).await?;
     let bodies = (0..DISTINCT).map(|number| body(path, &profile, number));
     let prepared = bodies.map(|body| Ok(request("POST", CERTIFICATES, Some(&session.token), Some(&body?.to_string()))));

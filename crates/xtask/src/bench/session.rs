@@ -1,5 +1,6 @@
 //! Somebody who talks to the measured server: the machine identity or the administrator that the quickstart made.
 
+use std::net::SocketAddr;
 use std::path::Path;
 
 use serde_json::{Value, json};
@@ -7,9 +8,9 @@ use serde_json::{Value, json};
 use super::http::{Connection, request};
 use super::server::Server;
 
-/// A logged-in caller with a connection of its own.
+/// A logged-in caller. Each call has a connection of its own: between two the server may have closed an idle one.
 pub struct Session {
-    pub connection: Connection,
+    address: SocketAddr,
     pub token: String,
 }
 
@@ -43,21 +44,25 @@ impl Session {
         let mut connection = Connection::open(server.address).await?;
         let answer = connection.json(&request("POST", path, None, Some(&body.to_string()))).await?;
         let token = answer.get("accessToken").and_then(Value::as_str).ok_or("a log-in without a token")?;
-        Ok(Self { connection, token: token.to_owned() })
+        Ok(Self { address: server.address, token: token.to_owned() })
     }
 
-    pub async fn get(&mut self, path: &str) -> Result<Value, String> {
+    pub async fn get(&self, path: &str) -> Result<Value, String> {
         let asked = request("GET", path, Some(&self.token), None);
-        self.connection.json(&asked).await.map_err(|error| format!("GET {path}: {error}"))
+        self.ask(&asked).await.map_err(|error| format!("GET {path}: {error}"))
     }
 
-    pub async fn post(&mut self, path: &str, body: &Value) -> Result<Value, String> {
+    pub async fn post(&self, path: &str, body: &Value) -> Result<Value, String> {
         let asked = request("POST", path, Some(&self.token), Some(&body.to_string()));
-        self.connection.json(&asked).await.map_err(|error| format!("POST {path}: {error}"))
+        self.ask(&asked).await.map_err(|error| format!("POST {path}: {error}"))
+    }
+
+    async fn ask(&self, asked: &[u8]) -> Result<Value, String> {
+        Connection::open(self.address).await?.json(asked).await
     }
 
     /// The id of a profile by its slug.
-    pub async fn profile(&mut self, slug: &str) -> Result<String, String> {
+    pub async fn profile(&self, slug: &str) -> Result<String, String> {
         let found = self.get(&format!("/api/v1/cert-manager/certificate-profiles/slug/{slug}")).await?;
         text(&found, "/certificateProfile/id")
     }

@@ -69,13 +69,13 @@ impl Stage {
         let data = folder.path().join("data");
         server::quickstart(binary, &data, &Database::Sqlite)?;
         let server = Server::start(binary, &data, &Database::Sqlite, None).await?;
-        let mut administrator = Session::administrator(&server, &data).await?;
+        let administrator = Session::administrator(&server, &data).await?;
         let profile = administrator.get("/api/v1/cert-manager/certificate-profiles/slug/tls-server").await?;
         let issuing_ca = text(&profile, "/certificateProfile/caId")?;
         Ok(Self { server, administrator, issuing_ca, data, _folder: folder })
     }
 
-    async fn crl_id(&mut self) -> Result<String, String> {
+    async fn crl_id(&self) -> Result<String, String> {
         let path = format!("/api/v1/cert-manager/ca/internal/{}/crls", self.issuing_ca);
         text(&self.administrator.get(&path).await?, "/0/id")
     }
@@ -92,22 +92,22 @@ pub fn run_crl(workspace: &Workspace, arguments: &CrlArguments, binary: &Path) -
 }
 
 async fn measure_crl(arguments: &CrlArguments, binary: &Path) -> Result<String, String> {
-    let mut stage = Stage::set(binary).await?;
+    let stage = Stage::set(binary).await?;
     let filler = Filler::prepare(&stage.server, &stage.data).await?;
     filler.run(arguments.entries + 200, None, arguments.clients).await?;
     let began = Instant::now();
-    let revoked = revoke_all(&mut stage, arguments.entries).await?;
+    let revoked = revoke_all(&stage, arguments.entries).await?;
     let bulk_rate = revoked as f64 / began.elapsed().as_secs_f64();
     let id = stage.crl_id().await?;
     wait_for(stage.server.address, &id, |crl| crl.entry_count() as u64 >= revoked).await?;
     // The last of the bulk may be on its way still.
     tokio::time::sleep(Duration::from_secs(5)).await;
-    let singles = revoke_singly(&mut stage, 100).await?;
+    let singles = revoke_singly(&stage, 100).await?;
     tokio::time::sleep(Duration::from_secs(5)).await;
     let before = Sample::take(&stage.server, &Database::Sqlite).await?;
-    let last = newest_active(&mut stage).await?;
+    let last = newest_active(&stage).await?;
     let began = Instant::now();
-    revoke(&mut stage, &last).await?;
+    revoke(&stage, &last).await?;
     let serial = last.pointer("/serialNumber").and_then(Value::as_str).unwrap_or_default().to_owned();
     let (der, crl) =
         wait_for(stage.server.address, &id, |crl| crl.entries().any(|entry| hex_of(entry.serial) == serial)).await?;
@@ -139,7 +139,7 @@ async fn measure_crl(arguments: &CrlArguments, binary: &Path) -> Result<String, 
 }
 
 /// By search, ten thousand a call, as an operator would.
-async fn revoke_all(stage: &mut Stage, entries: u64) -> Result<u64, String> {
+async fn revoke_all(stage: &Stage, entries: u64) -> Result<u64, String> {
     let path = format!("{CERTIFICATES}/bulk-revoke");
     let mut revoked = 0;
     while revoked < entries {
@@ -158,21 +158,21 @@ async fn revoke_all(stage: &mut Stage, entries: u64) -> Result<u64, String> {
     Ok(revoked)
 }
 
-async fn newest_active(stage: &mut Stage) -> Result<Value, String> {
+async fn newest_active(stage: &Stage) -> Result<Value, String> {
     let profile = stage.administrator.get("/api/v1/cert-manager/certificate-profiles/slug/tls-server").await?;
     let body = json!({"profileId": text(&profile, "/certificateProfile/id")?, "attributes": {"commonName": format!("one.{DOMAIN}"), "ttl": "90d"}});
     let issued = stage.administrator.post(CERTIFICATES, &body).await?;
     issued.get("certificate").cloned().ok_or("an answer without a certificate".to_owned())
 }
 
-async fn revoke(stage: &mut Stage, certificate: &Value) -> Result<(), String> {
+async fn revoke(stage: &Stage, certificate: &Value) -> Result<(), String> {
     let id = text(certificate, "/certificateId")?;
     let reason = json!({"revocationReason": "KEY_COMPROMISE"});
     stage.administrator.post(&format!("{CERTIFICATES}/{id}/revoke"), &reason).await.map(|_| ())
 }
 
 /// Sorted, in microseconds.
-async fn revoke_singly(stage: &mut Stage, count: usize) -> Result<Vec<u32>, String> {
+async fn revoke_singly(stage: &Stage, count: usize) -> Result<Vec<u32>, String> {
     let mut latencies = Vec::new();
     for _ in 0..count {
         let certificate = newest_active(stage).await?;
@@ -235,16 +235,16 @@ pub fn run_ocsp(workspace: &Workspace, arguments: &OcspArguments, binary: &Path)
 }
 
 async fn measure_ocsp(arguments: &OcspArguments, binary: &Path) -> Result<String, String> {
-    let mut stage = Stage::set(binary).await?;
+    let stage = Stage::set(binary).await?;
     let issuer =
         stage.administrator.get(&format!("/api/v1/cert-manager/ca/internal/{}/certificate", stage.issuing_ca)).await?;
     let issuer = Certificate::from_pem(&text(&issuer, "/certificate")?).map_err(|error| error.to_string())?;
     let (mut good, mut revoked) = (Vec::new(), Vec::new());
     for n in 0..400 {
-        let certificate = newest_active(&mut stage).await?;
+        let certificate = newest_active(&stage).await?;
         let serial = text(&certificate, "/serialNumber")?;
         if n % 2 == 0 {
-            revoke(&mut stage, &certificate).await?;
+            revoke(&stage, &certificate).await?;
             revoked.push(serial);
         } else {
             good.push(serial);
