@@ -167,6 +167,9 @@ impl Reader {
         let list = walk.list();
         let (offset, limit) = bounds(page);
         let start = page.cursor.as_deref().map(|text| Cursor::decode(text, &list, walk.project)).transpose()?;
+        if walk.numbers.as_ref().is_some_and(Vec::is_empty) {
+            return Ok(Page { items: Vec::new(), total: Total { count: 0, exact: true }, next_cursor: None });
+        }
         let within = walk.within(self.dialect(), start.as_ref());
         let floor = self.floor(&walk, &within).await?;
         let condition = walk.with_rest(&within, floor.as_ref());

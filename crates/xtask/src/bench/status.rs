@@ -93,12 +93,12 @@ pub fn run_crl(workspace: &Workspace, arguments: &CrlArguments, binary: &Path) -
 
 async fn measure_crl(arguments: &CrlArguments, binary: &Path) -> Result<String, String> {
     let stage = Stage::set(binary).await?;
+    let id = stage.crl_id().await?;
     let filler = Filler::prepare(&stage.server, &stage.data).await?;
     filler.run(arguments.entries + 200, None, arguments.clients).await?;
     let began = Instant::now();
     let revoked = revoke_all(&stage, arguments.entries).await?;
     let bulk_rate = revoked as f64 / began.elapsed().as_secs_f64();
-    let id = stage.crl_id().await?;
     wait_for(stage.server.address, &id, |crl| crl.entry_count() as u64 >= revoked).await?;
     // The last of the bulk may be on its way still.
     tokio::time::sleep(Duration::from_secs(5)).await;
