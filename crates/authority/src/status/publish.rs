@@ -106,12 +106,10 @@ async fn publish(authority: &Authority, crl: Crl, fence: Fence) -> Result<(), Er
     let now = authority.now();
     let issuer = reader.ca_certificate_of_key(crl.key_id).await?;
     let issuer = issuer.ok_or_else(|| Error::internal(format!("CRL {} has no issuer's certificate", crl.id)))?;
-    let settings = match reader.ca(crl.project_id, crl.ca_id).await? {
-        Some(ca) => ca.configuration.status,
-        // A deleted CA's certificates live on, and so do its CRLs.
-        None => StatusSettings::default(),
-    };
-    let algorithm = authority.status_algorithm(&crl, &issuer).await?;
+    // A deleted CA's certificates live on, and so do its CRLs.
+    let configuration = reader.ca(crl.project_id, crl.ca_id).await?.map(|ca| ca.configuration);
+    let algorithm = algorithm(configuration.as_ref().and_then(|it| it.signature_algorithm), &issuer)?;
+    let settings = configuration.map_or_else(StatusSettings::default, |it| it.status);
     let plan = Plan::of(crl, settings, issuer, now);
     let entries = reader.crl_entries(plan.crl.key_id, plan.partition(), plan.keep_from).await?;
     let counted = entries.count;
@@ -286,19 +284,11 @@ impl Frame {
     }
 }
 
-impl Authority {
-    /// What a CA key signs status with: as the CA is configured, if the algorithm fits the key.
-    pub(super) async fn status_algorithm(
-        &self,
-        crl: &Crl,
-        issuer: &CaCertificate,
-    ) -> Result<SignatureAlgorithm, Error> {
-        let own = Certificate::from_der(&issuer.der).map_err(Error::internal)?;
-        let key = own.public_key().map_err(Error::internal)?.algorithm();
-        let configured = self.reader().ca(crl.project_id, crl.ca_id).await?;
-        let configured = configured.and_then(|ca| ca.configuration.signature_algorithm).filter(|it| it.fits(key));
-        Ok(configured.unwrap_or_else(|| key.default_signature()))
-    }
+/// What a CA key signs CRLs with: as the CA is configured, if that fits the key; an earlier key may be of another kind.
+fn algorithm(configured: Option<SignatureAlgorithm>, issuer: &CaCertificate) -> Result<SignatureAlgorithm, Error> {
+    let own = Certificate::from_der(&issuer.der).map_err(Error::internal)?;
+    let key = own.public_key().map_err(Error::internal)?.algorithm();
+    Ok(configured.filter(|it| it.fits(key)).unwrap_or_else(|| key.default_signature()))
 }
 
 #[cfg(test)]

@@ -1,9 +1,12 @@
 //! What the public door gives out: CRLs, CA certificates; and how long what was published holds.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use chancery_model::{CaCertificateId, CaId, CrlId, Timestamp};
+use chancery_model::authority::CaCertificate;
+use chancery_model::ocsp::OcspResponder;
+use chancery_model::{CaCertificateId, CaId, CrlId, KeyId, Timestamp};
 use uuid::Uuid;
 
 use crate::Authority;
@@ -99,23 +102,29 @@ impl Authority {
     /// When each CRL and each OCSP responder of a CA key that is still in use would lapse.
     pub async fn status_health(&self) -> Result<Vec<StatusHealth>, Error> {
         let now = self.now();
+        let responders: HashMap<KeyId, OcspResponder> =
+            self.reader().responders().await?.into_iter().map(|it| (it.ca_key_id, it)).collect();
+        // Probes ask this often, and a key may have hundreds of CRLs: each key is looked up once.
+        let mut issuers: HashMap<KeyId, Option<CaCertificate>> = HashMap::new();
         let mut health = Vec::new();
         for crl in self.reader().all_crls().await? {
-            let issuer = self.reader().ca_certificate_of_key(crl.key_id).await?;
-            let Some(issuer) = issuer.filter(|it| it.not_after >= now) else { continue };
+            let issuer = match issuers.entry(crl.key_id) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(unknown) => unknown.insert(self.reader().ca_certificate_of_key(crl.key_id).await?),
+            };
+            let Some(issuer) = issuer.as_ref().filter(|it| it.not_after >= now) else { continue };
             health.push(StatusHealth {
                 kind: StatusKind::Crl,
                 ca_id: crl.ca_id,
                 object: crl.id.as_uuid(),
                 lapses_at: crl.complete.map(|it| it.next_update),
             });
-            if crl.partition == 0 && issuer.revocation.is_none() && super::responder::may_delegate(&issuer) {
-                let responder = self.reader().responder(crl.key_id).await?;
+            if crl.partition == 0 && issuer.revocation.is_none() && super::responder::may_delegate(issuer) {
                 health.push(StatusHealth {
                     kind: StatusKind::OcspResponder,
                     ca_id: crl.ca_id,
                     object: crl.key_id.as_uuid(),
-                    lapses_at: responder.map(|it| it.not_after),
+                    lapses_at: responders.get(&crl.key_id).map(|it| it.not_after),
                 });
             }
         }
