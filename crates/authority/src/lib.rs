@@ -18,6 +18,7 @@ mod cache;
 pub mod call;
 pub mod enrollment;
 pub mod error;
+pub mod external;
 pub mod hierarchy;
 pub mod inventory;
 pub mod issuance;

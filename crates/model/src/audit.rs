@@ -46,6 +46,8 @@ events! {
     CaCreated => "ca.created";
     CaUpdated => "ca.updated";
     CaDeleted => "ca.deleted";
+    /// The account at an external CA got a new key.
+    CaAccountKeyChanged => "ca.account-key-changed";
     CaCertificateIssued => "ca.certificate-issued";
     CaCertificateImported => "ca.certificate-imported";
     CaCsrRead => "ca.csr-read";
@@ -85,6 +87,24 @@ events! {
     CertificateDeleted => "certificate.deleted";
     PrivateKeyRead => "certificate.private-key-read";
     RequestCancelled => "certificate-request.cancelled";
+    /// An external CA is being asked; the entry was written before it was.
+    CertificateOrdered => "certificate-request.ordered";
+    /// An order ended without a certificate; the entry says why.
+    OrderFailed => "certificate-request.failed";
+    /// What an external CA sent was not what had been asked for; it was put aside and no client gets it.
+    CertificateQuarantined => "certificate-request.quarantined";
+    /// Somebody asked for the domain validation to be looked at again.
+    ValidationTriggered => "certificate-request.validation-triggered";
+    /// What an order left outside, such as DNS records, could not be removed.
+    OrderNotTidied => "certificate-request.not-tidied";
+    /// An external CA has taken a revocation.
+    RevokedExternally => "certificate.revoked-externally";
+    ExternalRevocationFailed => "certificate.external-revocation-failed";
+    ConnectionCreated => "app-connection.created";
+    ConnectionUpdated => "app-connection.updated";
+    ConnectionDeleted => "app-connection.deleted";
+    /// Its credentials were tried at the service.
+    ConnectionTested => "app-connection.tested";
     ApplicationCreated => "application.created";
     ApplicationUpdated => "application.updated";
     ApplicationDeleted => "application.deleted";

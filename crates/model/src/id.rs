@@ -99,6 +99,8 @@ typed_ids! {
     ChannelId,
     /// One message through one channel.
     NotificationId,
+    /// Credentials for a service elsewhere.
+    ConnectionId,
 }
 
 /// UUID version 7: 48 bits of milliseconds, then 74 random bits (RFC 9562 §5.7).

@@ -54,6 +54,12 @@ kinds! {
     Deliver = 8, "deliver-notification";
     /// Of the project.
     CleanUp = 9, "clean-up";
+    /// Of the order, which has its request's id: the next steps at an external CA, and tidying up afterwards.
+    AdvanceOrder = 10, "advance-order";
+    /// Of the certificate: tells its external CA that it is revoked.
+    RevokeExternally = 11, "revoke-externally";
+    /// Of the certificate: asks its external CA when to renew it (RFC 9773).
+    AskRenewalTime = 12, "ask-renewal-time";
 }
 
 /// Jobs of one lane take turns; what is slow in one lane keeps nobody in another waiting.
@@ -64,10 +70,12 @@ pub enum JobLane {
     Work,
     /// Messages to servers of others, which may take as long as they like to answer.
     Outgoing,
+    /// External CAs, which may too.
+    External,
 }
 
 impl JobLane {
-    pub const ALL: &[Self] = &[Self::Status, Self::Work, Self::Outgoing];
+    pub const ALL: &[Self] = &[Self::Status, Self::Work, Self::Outgoing, Self::External];
 }
 
 impl JobKind {
@@ -76,6 +84,7 @@ impl JobKind {
         match self {
             Self::PublishCrl | Self::RotateResponder => JobLane::Status,
             Self::Deliver => JobLane::Outgoing,
+            Self::AdvanceOrder | Self::RevokeExternally | Self::AskRenewalTime => JobLane::External,
             Self::RenewCertificate
             | Self::RevokeSuperseded
             | Self::RenewCa

@@ -53,6 +53,8 @@ permissions! {
     ApplicationManage => "manage", "applications";
     AlertRead => "read", "alerts";
     AlertManage => "manage", "alerts";
+    ConnectionRead => "read", "app-connections";
+    ConnectionManage => "manage", "app-connections";
     IdentityRead => "read", "identity";
     IdentityManage => "manage", "identity";
     ProjectRead => "read", "project";
@@ -121,6 +123,7 @@ impl Role {
                     | P::CaRead
                     | P::TemplateRead
                     | P::ProfileRead
+                    | P::ConnectionRead
                     | P::IdentityRead
                     | P::ProjectRead
                     | P::AuditRead

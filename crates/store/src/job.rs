@@ -202,8 +202,9 @@ impl Reader {
         // renewals the one by due time would read them all.
         let sql = match lane {
             JobLane::Status => due!("+due_at <= $1 AND kind IN (4, 5)"),
-            JobLane::Work => due!("due_at <= $1 AND kind NOT IN (4, 5, 8)"),
+            JobLane::Work => due!("due_at <= $1 AND kind NOT IN (4, 5, 8, 10, 11, 12)"),
             JobLane::Outgoing => due!("+due_at <= $1 AND kind = 8"),
+            JobLane::External => due!("+due_at <= $1 AND kind IN (10, 11, 12)"),
         };
         self.rows(Query::new("job", sql, params![now, limit])).await?.into_iter().map(from_row).collect()
     }

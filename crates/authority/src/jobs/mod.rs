@@ -43,6 +43,7 @@ pub(crate) struct JobState {
     status: Lane,
     work: Lane,
     outgoing: Lane,
+    external: Lane,
     /// Set for good by [`Authority::stop_jobs`].
     stopping: AtomicBool,
     /// Ends of leases that could not be written, as on a full disk: written as soon as that is possible, so that nothing
@@ -65,6 +66,7 @@ impl JobState {
             JobLane::Status => &self.status,
             JobLane::Work => &self.work,
             JobLane::Outgoing => &self.outgoing,
+            JobLane::External => &self.external,
         }
     }
 }
@@ -101,7 +103,7 @@ impl Authority {
                 let _ = tokio::time::timeout(POLL, self.job_state().lane(lane).wake.notified()).await;
             }
         };
-        tokio::join!(turns(JobLane::Status), turns(JobLane::Work), turns(JobLane::Outgoing));
+        tokio::join!(turns(JobLane::Status), turns(JobLane::Work), turns(JobLane::Outgoing), turns(JobLane::External));
     }
 
     /// Lets the jobs under way here end and begins no more, before the server stops: a job that was cut off would stay
@@ -201,6 +203,9 @@ impl Authority {
             JobKind::CheckExpiry => alert::expiry::run(self, job, fence).await,
             JobKind::Deliver => alert::deliver::run(self, job, fence).await,
             JobKind::CleanUp => inventory::cleanup::run(self, job, fence).await,
+            JobKind::AdvanceOrder | JobKind::RevokeExternally | JobKind::AskRenewalTime => {
+                Err(Error::internal("orders are not advanced yet"))
+            }
         }
     }
 
@@ -251,14 +256,14 @@ enum Turn {
 fn lease_seconds(kind: JobKind) -> i64 {
     match kind.lane() {
         JobLane::Status => STATUS_LEASE_SECONDS,
-        JobLane::Work | JobLane::Outgoing => LEASE_SECONDS,
+        JobLane::Work | JobLane::Outgoing | JobLane::External => LEASE_SECONDS,
     }
 }
 
 const fn backoff(kind: JobKind) -> Backoff {
     match kind.lane() {
         JobLane::Status => Backoff::STATUS,
-        JobLane::Work | JobLane::Outgoing => Backoff::USUAL,
+        JobLane::Work | JobLane::Outgoing | JobLane::External => Backoff::USUAL,
     }
 }
 

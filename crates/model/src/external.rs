@@ -1,0 +1,236 @@
+//! External certification authorities: CAs that Chancery does not run, and what it keeps to ask them.
+
+use serde::{Deserialize, Serialize};
+
+use crate::authority::CaStatus;
+use crate::id::{CaId, ConnectionId, ProjectId};
+use crate::time::{Timestamp, Ttl};
+
+macro_rules! words {
+    ($($(#[$meta:meta])* $name:ident { $($(#[$variant_meta:meta])* $variant:ident => $text:literal),+ $(,)? })+) => {$(
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        pub enum $name {
+            $($(#[$variant_meta])* #[serde(rename = $text)] $variant),+
+        }
+
+        impl $name {
+            pub const ALL: &[Self] = &[$(Self::$variant),+];
+
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $text),+ }
+            }
+
+            #[must_use]
+            pub fn from_name(name: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|word| word.as_str() == name)
+            }
+        }
+    )+};
+}
+
+words! {
+    /// What speaks at the other end; also the CA's type on the wire.
+    ExternalCaKind {
+        /// RFC 8555.
+        Acme => "acme",
+        /// CertCentral, by its Services API.
+        Digicert => "digicert",
+        /// The PKI secrets engine of HashiCorp Vault or OpenBao.
+        Vault => "vault",
+    }
+
+    /// How control of a name is proved to an ACME CA.
+    ChallengeKind {
+        /// RFC 8555 §8.4.
+        Dns01 => "dns-01",
+        /// RFC 8555 §8.3.
+        Http01 => "http-01",
+        /// RFC 8737.
+        TlsAlpn01 => "tls-alpn-01",
+    }
+
+    /// Who changes the records of a DNS zone.
+    DnsProviderKind {
+        Route53 => "route53",
+        Cloudflare => "cloudflare",
+        DnsMadeEasy => "dns-made-easy",
+        AzureDns => "azure-dns",
+        GoogleCloudDns => "google-cloud-dns",
+        /// Dynamic updates (RFC 2136), signed (TSIG, RFC 8945).
+        Rfc2136 => "rfc2136",
+        /// An HTTP endpoint of the user's own, called with a signature.
+        Webhook => "webhook",
+        /// A program on the server's machine that its operator has named.
+        Exec => "exec",
+    }
+
+    /// Whose credentials an app connection holds.
+    ConnectionApp {
+        Aws => "aws",
+        Cloudflare => "cloudflare",
+        DnsMadeEasy => "dns-made-easy",
+        AzureDns => "azure-dns",
+        Gcp => "gcp",
+        Rfc2136 => "rfc2136",
+        DnsWebhook => "dns-webhook",
+        DnsExec => "dns-exec",
+        Digicert => "digicert",
+        /// OpenBao too.
+        Vault => "hashicorp-vault",
+    }
+}
+
+impl DnsProviderKind {
+    /// Whose credentials it works with.
+    #[must_use]
+    pub const fn app(self) -> ConnectionApp {
+        match self {
+            Self::Route53 => ConnectionApp::Aws,
+            Self::Cloudflare => ConnectionApp::Cloudflare,
+            Self::DnsMadeEasy => ConnectionApp::DnsMadeEasy,
+            Self::AzureDns => ConnectionApp::AzureDns,
+            Self::GoogleCloudDns => ConnectionApp::Gcp,
+            Self::Rfc2136 => ConnectionApp::Rfc2136,
+            Self::Webhook => ConnectionApp::DnsWebhook,
+            Self::Exec => ConnectionApp::DnsExec,
+        }
+    }
+}
+
+/// A CA elsewhere, as an administrator described it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ExternalCa {
+    pub id: CaId,
+    pub project_id: ProjectId,
+    /// Unique among all CAs of the project: lower-case letters, digits, hyphens, 1 to 64.
+    pub name: String,
+    /// Active or disabled.
+    pub status: CaStatus,
+    pub configuration: ExternalConfiguration,
+    /// What its kind keeps of the relation, such as the URL of an ACME account. No secrets.
+    pub standing: serde_json::Value,
+    /// Sealed: what its kind keeps secret, such as the key of an ACME account.
+    pub sealed: Option<Vec<u8>>,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+}
+
+impl ExternalCa {
+    #[must_use]
+    pub const fn kind(&self) -> ExternalCaKind {
+        self.configuration.kind()
+    }
+}
+
+/// Stored as one document.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum ExternalConfiguration {
+    Acme(AcmeConfiguration),
+    Digicert(DigicertConfiguration),
+    Vault(VaultConfiguration),
+}
+
+impl ExternalConfiguration {
+    #[must_use]
+    pub const fn kind(&self) -> ExternalCaKind {
+        match self {
+            Self::Acme(_) => ExternalCaKind::Acme,
+            Self::Digicert(_) => ExternalCaKind::Digicert,
+            Self::Vault(_) => ExternalCaKind::Vault,
+        }
+    }
+
+    /// Every connection that it names.
+    #[must_use]
+    pub fn connections(&self) -> Vec<ConnectionId> {
+        match self {
+            Self::Acme(it) => it.zones.iter().map(|zone| zone.connection_id).collect(),
+            Self::Digicert(it) => vec![it.connection_id],
+            Self::Vault(it) => vec![it.connection_id],
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AcmeConfiguration {
+    /// https.
+    pub directory_url: String,
+    /// Where the CA writes to; empty: nowhere.
+    #[serde(default)]
+    pub account_email: String,
+    /// External account binding (RFC 8555 §7.3.4); its MAC key is sealed.
+    #[serde(default)]
+    pub eab_kid: Option<String>,
+    /// In order of preference.
+    pub challenges: Vec<ChallengeKind>,
+    /// The longest suffix of a name decides.
+    #[serde(default)]
+    pub zones: Vec<DnsZone>,
+    /// Servers (address, or address and port) that are asked whether a record is there; empty: those of the zone itself.
+    #[serde(default)]
+    pub dns_resolvers: Vec<String>,
+    /// How long a record may take to be seen.
+    pub propagation_timeout: Ttl,
+    /// The common name of the issuer at the top of the chain that is wanted, where the CA offers several.
+    #[serde(default)]
+    pub preferred_chain: Option<String>,
+    /// The CA's own name for a kind of certificate, sent with each order.
+    #[serde(default)]
+    pub certificate_profile: Option<String>,
+}
+
+/// Who changes the records of which names.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DnsZone {
+    /// A suffix without a leading dot, lower case; empty: every name.
+    #[serde(default)]
+    pub zone: String,
+    pub provider: DnsProviderKind,
+    pub connection_id: ConnectionId,
+    /// The provider's own name for the zone; for RFC 2136 the zone's name.
+    pub hosted_zone_id: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DigicertConfiguration {
+    pub connection_id: ConnectionId,
+    pub organization_id: i64,
+    /// Such as `ssl_plus`.
+    pub product_name_id: String,
+    /// `email`, `dns-txt-token`, `dns-cname-token` or `http-token`; absent: the account's own.
+    #[serde(default)]
+    pub dcv_method: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VaultConfiguration {
+    pub connection_id: ConnectionId,
+    /// Path of the secrets engine, such as `pki`.
+    pub mount: String,
+    pub role: String,
+    /// Name or id of the issuer within the engine; absent: the role's own.
+    #[serde(default)]
+    pub issuer_ref: Option<String>,
+}
+
+/// Credentials for a service elsewhere, used by reference.
+#[derive(Clone, PartialEq, Eq)]
+pub struct AppConnection {
+    pub id: ConnectionId,
+    pub project_id: ProjectId,
+    /// Unique in the project: lower-case letters, digits, hyphens, 1 to 64.
+    pub name: String,
+    pub description: Option<String>,
+    pub app: ConnectionApp,
+    /// How it logs in there; each app has its own words.
+    pub method: String,
+    /// What may be shown, by name.
+    pub settings: std::collections::BTreeMap<String, String>,
+    /// Sealed: the secrets, by name.
+    pub sealed: Vec<u8>,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+}
