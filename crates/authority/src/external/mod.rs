@@ -11,6 +11,6 @@
 mod upstream;
 
 pub use upstream::{
-    Asking, Capabilities, ExternalCertificate, IntermediateWish, Next, NoUpstream, OpenedConnection, RenewalAdvice,
-    Settled, Site, Step, Tidied, Upstream, UpstreamCa, UpstreamError, UpstreamErrorKind,
+    Asking, Capabilities, ExternalCertificate, IntermediateWish, Next, NoUpstream, OpenedConnection, OrderInHand,
+    RenewalAdvice, Settled, Site, Step, Tidied, Upstream, UpstreamCa, UpstreamError, UpstreamErrorKind,
 };

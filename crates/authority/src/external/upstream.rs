@@ -41,14 +41,19 @@ pub trait UpstreamCa: Send + Sync {
     fn settle<'a>(&'a self, site: &'a Site) -> Asking<'a, Settled>;
 
     /// The next step of an order, from the state that the last one left (`null` before the first).
-    fn advance<'a>(&'a self, site: &'a Site, order: &'a ExternalOrder) -> Asking<'a, Step>;
+    fn advance<'a>(&'a self, site: &'a Site, order: &'a OrderInHand) -> Asking<'a, Step>;
 
     /// Removes one step's worth of what the order has left outside. Called until nothing is left, also for orders that
     /// failed or were cancelled, whatever state they were in.
     fn tidy<'a>(&'a self, site: &'a Site, order: &'a ExternalOrder) -> Asking<'a, Tidied>;
 
     /// Revokes. A certificate that is revoked there already is fine.
-    fn revoke<'a>(&'a self, site: &'a Site, certificate: &'a ExternalCertificate) -> Asking<'a, ()>;
+    fn revoke<'a>(
+        &'a self,
+        site: &'a Site,
+        certificate: &'a ExternalCertificate,
+        reason: RevocationReason,
+    ) -> Asking<'a, ()>;
 
     /// When the CA wants the certificate renewed (RFC 9773); `None` where it does not say.
     fn renewal_advice<'a>(
@@ -115,6 +120,13 @@ pub struct Settled {
     pub warnings: Vec<String>,
 }
 
+/// An order, and what it renews.
+pub struct OrderInHand {
+    pub order: ExternalOrder,
+    /// Absent for a first certificate.
+    pub predecessor: Option<ExternalCertificate>,
+}
+
 /// What a step has come to. The state is written down before anything else happens.
 #[derive(Debug)]
 pub struct Step {
@@ -154,7 +166,7 @@ pub enum Tidied {
     More { state: serde_json::Value },
 }
 
-/// A certificate that an external CA issued.
+/// A certificate that this external CA issued.
 pub struct ExternalCertificate {
     pub der: Vec<u8>,
     /// The CA's name for its order.
@@ -163,8 +175,6 @@ pub struct ExternalCertificate {
     pub state: serde_json::Value,
     /// Lower-case hex.
     pub serial_number: String,
-    /// For [`UpstreamCa::revoke`].
-    pub reason: RevocationReason,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
