@@ -154,6 +154,29 @@ impl ExternalConfiguration {
     }
 }
 
+/// Words that may stand for the directory URL of a well-known ACME CA.
+pub const ACME_PRESETS: &[(&str, &str)] = &[
+    ("letsencrypt", "https://acme-v02.api.letsencrypt.org/directory"),
+    ("letsencrypt-staging", "https://acme-staging-v02.api.letsencrypt.org/directory"),
+    ("zerossl", "https://acme.zerossl.com/v2/DV90"),
+    ("google", "https://dv.acme-v02.api.pki.goog/directory"),
+    ("google-staging", "https://dv.acme-v02.test-api.pki.goog/directory"),
+    ("sslcom-rsa", "https://acme.ssl.com/sslcom-dv-rsa"),
+    ("sslcom-ecc", "https://acme.ssl.com/sslcom-dv-ecc"),
+];
+
+/// The directory URL behind a word of [`ACME_PRESETS`].
+#[must_use]
+pub fn acme_preset(word: &str) -> Option<&'static str> {
+    ACME_PRESETS.iter().find(|(name, _)| *name == word).map(|(_, url)| *url)
+}
+
+/// The word of [`ACME_PRESETS`] for a directory URL.
+#[must_use]
+pub fn acme_preset_of(url: &str) -> Option<&'static str> {
+    ACME_PRESETS.iter().find(|(_, known)| *known == url).map(|(name, _)| *name)
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AcmeConfiguration {
     /// https.
