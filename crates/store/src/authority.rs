@@ -10,7 +10,8 @@ use crate::reader::Reader;
 use crate::statement::{Query, Row, Statement, json, params};
 use crate::{Conflict, StoreError};
 
-const EXISTS: &str = "SELECT 1 FROM ca WHERE id = $1";
+/// External CAs are in the same table, and have their own questions in `external`.
+const EXISTS: &str = "SELECT 1 FROM ca WHERE id = $1 AND kind = 'internal'";
 
 pub(crate) fn insert(it: CertificationAuthority) -> Result<Statement, StoreError> {
     Ok(Statement::new(
@@ -35,7 +36,7 @@ pub(crate) fn insert(it: CertificationAuthority) -> Result<Statement, StoreError
 pub(crate) fn update(it: CertificationAuthority) -> Result<Statement, StoreError> {
     let statement = Statement::new(
         "UPDATE ca SET name = $2, status = $3, configuration = $4, direct_issuance_template = $5, updated_at = $7 \
-         WHERE id = $1 AND active_certificate IS NOT DISTINCT FROM $6",
+         WHERE id = $1 AND kind = 'internal' AND active_certificate IS NOT DISTINCT FROM $6",
         params![
             it.id,
             it.name,
@@ -50,17 +51,19 @@ pub(crate) fn update(it: CertificationAuthority) -> Result<Statement, StoreError
 }
 
 pub(crate) fn report_renewal(id: CaId, report: &CaRenewalReport) -> Result<Statement, StoreError> {
-    let statement = Statement::new("UPDATE ca SET last_renewal = $2 WHERE id = $1", params![id, json(report)?]);
-    Ok(statement.guarded(Conflict::Missing))
+    let sql = "UPDATE ca SET last_renewal = $2 WHERE id = $1 AND kind = 'internal'";
+    Ok(Statement::new(sql, params![id, json(report)?]).guarded(Conflict::Missing))
 }
 
+/// Of either kind.
 pub(crate) fn delete(id: CaId) -> Statement {
     Statement::new(
         "DELETE FROM ca WHERE id = $1 AND NOT EXISTS (SELECT 1 FROM profile WHERE ca_id = $1) AND NOT EXISTS (SELECT 1 \
-         FROM ca_certificate child JOIN ca owner ON owner.id = child.ca_id WHERE child.parent_ca_id = $1 AND child.ca_id <> $1)",
+         FROM ca_certificate child JOIN ca owner ON owner.id = child.ca_id WHERE child.parent_ca_id = $1 AND child.ca_id <> $1) \
+         AND NOT EXISTS (SELECT 1 FROM external_order WHERE ca_id = $1 AND phase <> 'done')",
         params![id],
     )
-    .guarded_if(Conflict::InUse, EXISTS)
+    .guarded_if(Conflict::InUse, "SELECT 1 FROM ca WHERE id = $1")
 }
 
 pub(crate) fn activate(
@@ -73,7 +76,7 @@ pub(crate) fn activate(
         "UPDATE ca SET active_certificate = $2, updated_at = $4, \
          key_id = (SELECT c.key_id FROM ca_certificate c WHERE c.id = $2), \
          status = CASE WHEN status = 'pending-certificate' THEN 'active' ELSE status END \
-         WHERE id = $1 AND active_certificate IS NOT DISTINCT FROM $3 \
+         WHERE id = $1 AND kind = 'internal' AND active_certificate IS NOT DISTINCT FROM $3 \
          AND EXISTS (SELECT 1 FROM ca_certificate c WHERE c.id = $2 AND c.ca_id = $1)",
         params![ca, certificate, expected, at],
     )
@@ -231,7 +234,7 @@ macro_rules! select {
     ($rest:literal) => {
         concat!(
             "SELECT id, project_id, name, status, configuration, direct_issuance_template, active_certificate, key_id, last_renewal, ",
-            "created_at, updated_at FROM ca ",
+            "created_at, updated_at FROM ca WHERE kind = 'internal' ",
             $rest
         )
     };
@@ -248,8 +251,9 @@ macro_rules! select_certificate {
 }
 
 impl Reader {
+    /// External ones are asked for by [`Self::external_ca`].
     pub async fn ca(&self, project: ProjectId, id: CaId) -> Result<Option<CertificationAuthority>, StoreError> {
-        let query = Query::new("ca", select!("WHERE id = $1 AND project_id = $2"), params![id, project]);
+        let query = Query::new("ca", select!("AND id = $1 AND project_id = $2"), params![id, project]);
         self.point(query).await?.map(from_row).transpose()
     }
 
@@ -258,13 +262,13 @@ impl Reader {
         project: ProjectId,
         name: &str,
     ) -> Result<Option<CertificationAuthority>, StoreError> {
-        let query = Query::new("ca", select!("WHERE project_id = $1 AND name = $2"), params![project, name.to_owned()]);
+        let query = Query::new("ca", select!("AND project_id = $1 AND name = $2"), params![project, name.to_owned()]);
         self.point(query).await?.map(from_row).transpose()
     }
 
-    /// All of a project, oldest first.
+    /// All internal ones of a project, oldest first.
     pub async fn cas(&self, project: ProjectId) -> Result<Vec<CertificationAuthority>, StoreError> {
-        let query = Query::new("ca", select!("WHERE project_id = $1 ORDER BY created_at, id"), params![project]);
+        let query = Query::new("ca", select!("AND project_id = $1 ORDER BY created_at, id"), params![project]);
         self.rows(query).await?.into_iter().map(from_row).collect()
     }
 

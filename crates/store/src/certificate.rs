@@ -21,7 +21,7 @@ use crate::reader::Reader;
 use crate::statement::{Row, Statement, Value, actor_columns, json, pairs, params};
 use crate::{Conflict, StoreError, job, statistics};
 
-pub(crate) use removal::clean_up;
+pub(crate) use removal::{clean_up, drop_key};
 pub(crate) use revoked::{release, release_ca, revoke, revoke_ca};
 
 macro_rules! columns {
@@ -295,7 +295,9 @@ pub(crate) fn delete(effects: &mut Effects, id: CertificateId, node: &str) {
         params![id, node.to_owned()],
     ));
     effects.push(job::drop(renewal_of(id)));
-    effects.push(job::drop(JobKey { kind: JobKind::RevokeSuperseded, object: id.as_uuid() }));
+    for kind in [JobKind::RevokeSuperseded, JobKind::AskRenewalTime] {
+        effects.push(job::drop(JobKey { kind, ..renewal_of(id) }));
+    }
     effects.push(statistics::deleted(id, node));
 }
 

@@ -22,6 +22,7 @@ use crate::StoreError;
 use crate::alert::{self, AlertChange};
 use crate::application::{self, ApplicationChange};
 use crate::crl::{self, CrlPublication};
+use crate::external::{self, ExternalChange};
 use crate::import::ImportedCertificate;
 use crate::number::Numbering;
 use crate::statement::Statement;
@@ -111,7 +112,8 @@ pub enum Change {
         ca: CaId,
         report: CaRenewalReport,
     },
-    /// `InUse` while a profile names it or an existing CA has a certificate from it. Its certificates and key stay.
+    /// Internal or external. `InUse` while a profile names it, an existing CA has a certificate from it, or an order of it is
+    /// not done. Its certificates and key stay.
     DeleteCa(CaId),
     /// `Serial` if its issuer has used the serial number, unless for the certificate with these very bytes that is in the
     /// inventory already (insert that one first).
@@ -173,12 +175,30 @@ pub enum Change {
     DeleteCertificate(CertificateId),
     Application(ApplicationChange),
     Alert(AlertChange),
+    External(ExternalChange),
     InsertRequest(Box<CertificateRequest>),
     /// `Stale` unless the status is `expected`.
     SetRequestStatus {
         id: RequestId,
         expected: RequestStatus,
         status: RequestStatus,
+        error_message: Option<String>,
+        at: Timestamp,
+    },
+    /// What a request under way waits for: `Pending` or `PendingValidation`. One that is not under way stays as it is.
+    SetRequestPending {
+        id: RequestId,
+        status: RequestStatus,
+        message: Option<String>,
+        at: Timestamp,
+    },
+    /// `Stale` unless it is pending in any way. Nothing is waited for any more.
+    FinishRequest {
+        id: RequestId,
+        status: RequestStatus,
+        certificate_id: Option<CertificateId>,
+        /// In place of the one before; absent: that one stays.
+        document: Option<String>,
         error_message: Option<String>,
         at: Timestamp,
     },
@@ -322,6 +342,9 @@ impl Change {
         if let Self::Application(change) = self {
             return change.is_configuration();
         }
+        if let Self::External(change) = self {
+            return change.is_configuration();
+        }
         matches!(
             self,
             Self::InsertTemplate(_)
@@ -418,10 +441,7 @@ impl Effects {
             Change::ReleaseIdempotency { key } => self.push(idempotency::release(key)),
             Change::Application(it) => application::change(self, it)?,
             Change::Alert(it) => alert::change(self, it)?,
-            Change::InsertRequest(it) => request::insert(self, *it, numbering)?,
-            Change::SetRequestStatus { id, expected, status, error_message, at } => {
-                self.push(request::set_status(id, (expected, status), error_message, at));
-            }
+            Change::External(it) => external::change(self, it)?,
             other => return self.add_credential(other, node, numbering),
         }
         Ok(())
@@ -470,6 +490,16 @@ impl Effects {
                 self.push(certificate::set_metadata(id, &metadata, at)?)
             }
             Change::DeleteCertificate(id) => certificate::delete(self, id, node),
+            Change::InsertRequest(it) => request::insert(self, *it, numbering)?,
+            Change::SetRequestStatus { id, expected, status, error_message, at } => {
+                self.push(request::set_status(id, (expected, status), error_message, at));
+            }
+            Change::SetRequestPending { id, status, message, at } => {
+                self.push(request::set_pending(id, status, message, at));
+            }
+            Change::FinishRequest { id, status, certificate_id, document, error_message, at } => {
+                self.push(request::finish(id, (status, certificate_id), (document, error_message), at));
+            }
             other => return self.add_lifecycle(other, node, numbering),
         }
         Ok(())

@@ -68,6 +68,9 @@ pub enum Conflict {
     Idempotency,
     #[error("the certificate is renewed or revoked already")]
     AlreadyRenewed,
+    /// An order that renews it is under way.
+    #[error("the certificate is being renewed already")]
+    BeingRenewed,
     #[error("the certificate is revoked already")]
     AlreadyRevoked,
     #[error("the certificate is not on hold")]
@@ -91,6 +94,8 @@ pub(crate) fn conflict_of_unique(constraint: &str) -> Conflict {
         Conflict::Serial
     } else if constraint.contains("idempotency") {
         Conflict::Idempotency
+    } else if constraint.contains("renews") {
+        Conflict::BeingRenewed
     } else if ["slug", "name", "email", "client_id"].iter().any(|column| constraint.contains(column)) {
         Conflict::Name
     } else {

@@ -2,7 +2,7 @@
 
 use chancery_model::page::{Page, PageRequest, Total};
 use chancery_model::request::{CertificateRequest, RequestFilter, RequestStatus};
-use chancery_model::{ProjectId, RequestId, Timestamp};
+use chancery_model::{CertificateId, ProjectId, RequestId, Timestamp};
 
 use crate::change::{Counter, Effects};
 use crate::number::{Numbering, first_after, first_at};
@@ -74,6 +74,30 @@ pub(crate) fn set_status(
     Statement::new(
         "UPDATE request SET status = $2, error_message = $3, updated_at = $4 WHERE id = $1 AND status = $5",
         params![id, status.as_str(), error_message, at, expected.as_str()],
+    )
+    .guarded_if(Conflict::Stale, "SELECT 1 FROM request WHERE id = $1")
+}
+
+pub(crate) fn set_pending(id: RequestId, status: RequestStatus, message: Option<String>, at: Timestamp) -> Statement {
+    Statement::new(
+        "UPDATE request SET status = $2, pending_message = $3, updated_at = $4 \
+         WHERE id = $1 AND status IN ('pending', 'pending_validation')",
+        params![id, status.as_str(), message, at],
+    )
+}
+
+/// `outcome`: the status and the certificate. `texts`: the document, which stays if there is no other, and the error.
+pub(crate) fn finish(
+    id: RequestId,
+    outcome: (RequestStatus, Option<CertificateId>),
+    texts: (Option<String>, Option<String>),
+    at: Timestamp,
+) -> Statement {
+    Statement::new(
+        "UPDATE request SET status = $2, certificate_id = $3, document = COALESCE($4, document), error_message = $5, \
+         pending_message = NULL, updated_at = $6 \
+         WHERE id = $1 AND status IN ('pending', 'pending_validation', 'pending_approval')",
+        params![id, outcome.0.as_str(), outcome.1, texts.0, texts.1, at],
     )
     .guarded_if(Conflict::Stale, "SELECT 1 FROM request WHERE id = $1")
 }

@@ -7,8 +7,8 @@ use std::borrow::Cow;
 use chancery_model::identity::ActorId;
 use chancery_model::{
     AccessTokenId, AlertId, ApplicationId, ApplicationMemberId, CaCertificateId, CaId, CertificateId, ChannelId,
-    ClientSecretId, CrlId, IdentityId, KeyId, NotificationId, ProfileId, ProjectId, RequestId, TemplateId, Timestamp,
-    UserId,
+    ClientSecretId, ConnectionId, CrlId, IdentityId, KeyId, NotificationId, ProfileId, ProjectId, RequestId,
+    TemplateId, Timestamp, UserId,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -191,6 +191,7 @@ id_values!(
     CertificateId,
     ChannelId,
     ClientSecretId,
+    ConnectionId,
     CrlId,
     IdentityId,
     KeyId,

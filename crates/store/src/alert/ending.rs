@@ -92,7 +92,7 @@ impl Reader {
         Ok((found, place.filter(|_| full)))
     }
 
-    /// CAs that are in use and whose signing certificate ends within the window and is not revoked.
+    /// Internal CAs that are in use and whose signing certificate ends within the window and is not revoked.
     pub async fn ending_cas(
         &self,
         project: ProjectId,
@@ -101,7 +101,7 @@ impl Reader {
     ) -> Result<Vec<EndingCa>, StoreError> {
         let sql = "SELECT ca.id, ca.name, k.id, k.serial_number, k.not_before, k.not_after, ca.configuration \
              FROM ca JOIN ca_certificate k ON k.id = ca.active_certificate \
-             WHERE ca.project_id = $1 AND ca.status = 'active' AND k.revoked_at IS NULL \
+             WHERE ca.project_id = $1 AND ca.kind = 'internal' AND ca.status = 'active' AND k.revoked_at IS NULL \
              AND k.not_after >= $2 AND k.not_after <= $3 ORDER BY k.not_after, ca.id";
         let rows = self.rows(Query::new("ca", sql, params![project, from, to])).await?;
         rows.into_iter()

@@ -2,15 +2,19 @@
 //! serial number, so that its issuer never uses it again (RFC 5280 §4.1.2.2), and the audit log.
 
 use chancery_model::certificate::Certificate;
-use chancery_model::job::JobKind;
-use chancery_model::{ProjectId, Timestamp};
+use chancery_model::job::{JobKey, JobKind};
+use chancery_model::{KeyId, ProjectId, Timestamp};
 
 use super::{Names, from_row, renewal_of};
 use crate::change::Effects;
 use crate::page::Sql;
 use crate::reader::Reader;
 use crate::statement::{Statement, Value, params};
-use crate::{StoreError, job, statistics};
+use crate::{StoreError, job, order, statistics};
+
+/// The jobs that have a certificate as their object.
+const OWN_JOBS: &[JobKind] =
+    &[JobKind::RenewCertificate, JobKind::RevokeSuperseded, JobKind::RevokeExternally, JobKind::AskRenewalTime];
 
 /// Whoever comes second finds nothing to do. A deleted certificate has left the counters already.
 pub(crate) fn clean_up(effects: &mut Effects, it: &Certificate, node: &str) {
@@ -42,19 +46,23 @@ pub(crate) fn clean_up(effects: &mut Effects, it: &Certificate, node: &str) {
         "DELETE FROM request WHERE id = $2 AND certificate_id = $1",
         params![it.id, it.request_id],
     ));
+    effects.push(order::forget(it.request_id));
     effects.push(Statement::new("DELETE FROM foreign_chain WHERE certificate_id = $1", params![it.id]));
-    for kind in [JobKind::RenewCertificate, JobKind::RevokeSuperseded] {
-        effects.push(job::drop(chancery_model::job::JobKey { kind, ..renewal_of(it.id) }));
+    for kind in OWN_JOBS {
+        effects.push(job::drop(JobKey { kind: *kind, ..renewal_of(it.id) }));
     }
     effects.push(Statement::new("DELETE FROM certificate WHERE id = $1", params![it.id]));
-    if let Some(key) = it.key_id {
-        effects.push(Statement::new(
-            "DELETE FROM sealed_key WHERE id = $1 AND NOT EXISTS (SELECT 1 FROM certificate WHERE key_id = $1) \
-             AND NOT EXISTS (SELECT 1 FROM ca WHERE key_id = $1) AND NOT EXISTS (SELECT 1 FROM ca_certificate WHERE key_id = $1) \
-             AND NOT EXISTS (SELECT 1 FROM ocsp_responder WHERE key_id = $1)",
-            params![key],
-        ));
-    }
+    effects.statements.extend(it.key_id.map(drop_key));
+}
+
+/// Deletes a sealed key unless something uses it.
+pub(crate) fn drop_key(key: KeyId) -> Statement {
+    Statement::new(
+        "DELETE FROM sealed_key WHERE id = $1 AND NOT EXISTS (SELECT 1 FROM certificate WHERE key_id = $1) \
+         AND NOT EXISTS (SELECT 1 FROM ca WHERE key_id = $1) AND NOT EXISTS (SELECT 1 FROM ca_certificate WHERE key_id = $1) \
+         AND NOT EXISTS (SELECT 1 FROM ocsp_responder WHERE key_id = $1)",
+        params![key],
+    )
 }
 
 /// Ended before the time given, and on no CRL any more. The key under which a CRL lists it is that of its issuer's
