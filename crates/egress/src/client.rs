@@ -1,13 +1,15 @@
 //! The client: one request, one answer, within bounds.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::net::IpAddr;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Method, StatusCode};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use sha2::{Digest as _, Sha256};
 use url::{Host, Url};
 
 use crate::address::AddressPolicy;
@@ -96,6 +98,18 @@ impl EgressError {
     }
 }
 
+/// Who this server is to a service that asks for a TLS client certificate (RFC 8446 §4.4.2).
+#[derive(Clone, Copy)]
+pub struct ClientIdentity<'a> {
+    /// The certificate, and what of its chain the service needs.
+    pub certificate_pem: &'a str,
+    /// PKCS#8, PKCS#1 or SEC 1, not encrypted.
+    pub private_key_pem: &'a str,
+}
+
+/// Ways out of one server that trust more, or show a certificate; past this many all are forgotten and made anew.
+const DERIVED_MAX: usize = 64;
+
 /// The way out. Cheap to clone.
 #[derive(Clone)]
 pub struct Egress(Arc<Inner>);
@@ -104,12 +118,45 @@ struct Inner {
     policy: EgressPolicy,
     /// Made at the first use: a server that sends nothing needs no trusted certificates.
     client: OnceLock<Result<reqwest::Client, EgressError>>,
+    /// By a hash of what makes them different; kept so that their connections are used again.
+    derived: Mutex<HashMap<[u8; 32], Egress>>,
 }
 
 impl Egress {
     #[must_use]
     pub fn new(policy: EgressPolicy) -> Self {
-        Self(Arc::new(Inner { policy, client: OnceLock::new() }))
+        Self(Arc::new(Inner { policy, client: OnceLock::new(), derived: Mutex::default() }))
+    }
+
+    /// The same way out, trusting further PEM certificates, and showing a certificate where one is asked for. What
+    /// cannot be read is a [`EgressError::Setup`].
+    pub fn trusting(
+        &self,
+        ca_bundle: Option<&[u8]>,
+        identity: Option<ClientIdentity<'_>>,
+    ) -> Result<Self, EgressError> {
+        if ca_bundle.is_none() && identity.is_none() {
+            return Ok(self.clone());
+        }
+        let key = fingerprint(ca_bundle, identity);
+        if let Some(known) = self.0.derived.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
+            return Ok(known.clone());
+        }
+        let client = build(&self.0.policy, ca_bundle, identity)?;
+        let made = Self::new(self.0.policy.clone());
+        // Nobody else has it yet, so it is empty.
+        let _ = made.0.client.set(Ok(client));
+        let mut derived = self.0.derived.lock().unwrap_or_else(PoisonError::into_inner);
+        if derived.len() >= DERIVED_MAX {
+            derived.clear();
+        }
+        Ok(derived.entry(key).or_insert(made).clone())
+    }
+
+    /// Whether this address may be asked; for protocols other than HTTP, whose connections are made elsewhere.
+    #[must_use]
+    pub fn allows(&self, address: IpAddr) -> bool {
+        self.0.policy.addresses.allows(address)
     }
 
     pub async fn post(&self, url: Url, headers: HeaderMap, body: impl Into<Bytes>) -> Result<EgressReply, EgressError> {
@@ -168,7 +215,7 @@ impl Egress {
     }
 
     fn client(&self) -> Result<&reqwest::Client, EgressError> {
-        self.0.client.get_or_init(|| build(&self.0.policy)).as_ref().map_err(Clone::clone)
+        self.0.client.get_or_init(|| build(&self.0.policy, None, None)).as_ref().map_err(Clone::clone)
     }
 }
 
@@ -177,7 +224,23 @@ fn is_localhost(name: &str) -> bool {
     name == "localhost" || name.ends_with(".localhost")
 }
 
-fn build(policy: &EgressPolicy) -> Result<reqwest::Client, EgressError> {
+/// Each part with its length before it: no two different sets read the same.
+fn fingerprint(ca_bundle: Option<&[u8]>, identity: Option<ClientIdentity<'_>>) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    let certificate = identity.map(|it| it.certificate_pem.as_bytes());
+    let private_key = identity.map(|it| it.private_key_pem.as_bytes());
+    for part in [ca_bundle, certificate, private_key] {
+        hash.update(part.map_or(u64::MAX, |it| it.len() as u64).to_be_bytes());
+        hash.update(part.unwrap_or_default());
+    }
+    hash.finalize().into()
+}
+
+fn build(
+    policy: &EgressPolicy,
+    ca_bundle: Option<&[u8]>,
+    identity: Option<ClientIdentity<'_>>,
+) -> Result<reqwest::Client, EgressError> {
     let setup = |error: reqwest::Error| EgressError::Setup(chain(&error));
     let mut builder = reqwest::Client::builder()
         .user_agent(concat!("chancery/", env!("CARGO_PKG_VERSION")))
@@ -191,8 +254,12 @@ fn build(policy: &EgressPolicy) -> Result<reqwest::Client, EgressError> {
         Some(proxy) => builder.proxy(reqwest::Proxy::all(proxy).map_err(setup)?),
         None => builder.dns_resolver(Guarded(policy.addresses.clone())),
     };
-    if let Some(bundle) = &policy.ca_bundle {
+    for bundle in policy.ca_bundle.as_deref().into_iter().chain(ca_bundle) {
         builder = builder.tls_certs_merge(reqwest::Certificate::from_pem_bundle(bundle).map_err(setup)?);
+    }
+    if let Some(ClientIdentity { certificate_pem, private_key_pem }) = identity {
+        let both = format!("{}\n{}\n", certificate_pem.trim(), private_key_pem.trim());
+        builder = builder.identity(reqwest::Identity::from_pem(both.as_bytes()).map_err(setup)?);
     }
     builder.build().map_err(setup)
 }

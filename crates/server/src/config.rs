@@ -38,6 +38,9 @@ pub struct Config {
     pub(crate) node: String,
     pub(crate) database_url: Option<String>,
     pub(crate) kek: KekSource,
+    /// Where HTTP-01 and TLS-ALPN-01 challenges are answered; absent: nowhere.
+    pub(crate) acme_http_listen: Option<SocketAddr>,
+    pub(crate) acme_tls_listen: Option<SocketAddr>,
     pub(crate) outbound: OutboundConfig,
     pub(crate) log_format: LogFormat,
     pub(crate) log_level: String,
@@ -180,6 +183,18 @@ impl Config {
         self.repository_listen
     }
 
+    /// Where HTTP-01 challenges of external CAs are answered; `None`: nowhere.
+    #[must_use]
+    pub const fn acme_http_listen(&self) -> Option<SocketAddr> {
+        self.acme_http_listen
+    }
+
+    /// Where TLS-ALPN-01 challenges of external CAs are answered; `None`: nowhere.
+    #[must_use]
+    pub const fn acme_tls_listen(&self) -> Option<SocketAddr> {
+        self.acme_tls_listen
+    }
+
     #[must_use]
     pub fn node(&self) -> &str {
         &self.node
@@ -219,6 +234,8 @@ impl Config {
             node: settings.parsed("node", parse::node)?.unwrap_or_else(|| "node-1".to_owned()),
             database_url: settings.parsed("database_url", parse::database_url)?,
             kek: kek(settings, &data_dir)?,
+            acme_http_listen: settings.parsed("acme_http_listen", parse::listen)?,
+            acme_tls_listen: settings.parsed("acme_tls_listen", parse::listen)?,
             outbound: OutboundConfig::read(settings)?,
             log_format: settings.parsed("log_format", parse::log_format)?.unwrap_or(LogFormat::Text),
             log_level: settings.parsed("log_level", parse::log_level)?.unwrap_or_else(|| "info".to_owned()),

@@ -81,7 +81,7 @@ impl MirrorTask {
     /// `egress`: how servers are reached; mirrors are named by the operator, so every address is allowed.
     pub fn new(mirror: Mirror, node: &str, egress: EgressPolicy, counters: Arc<MirrorCounters>) -> Self {
         let everywhere = ["0.0.0.0/0", "::/0"].iter().filter_map(|network| network.parse().ok()).collect();
-        let policy = EgressPolicy { addresses: AddressPolicy::new(everywhere), timeout: PUT_TIMEOUT, ..egress };
+        let policy = EgressPolicy { addresses: AddressPolicy::new(everywhere, true), timeout: PUT_TIMEOUT, ..egress };
         Self { mirror, node: node.to_owned(), egress: Egress::new(policy), there: HashMap::new(), counters }
     }
 

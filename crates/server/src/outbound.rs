@@ -18,7 +18,7 @@ pub fn egress_policy(config: &OutboundConfig) -> Result<EgressPolicy, FileError>
         Some(path) => Some(std::fs::read(path).map_err(|source| failed("the CA file", path, source))?),
     };
     Ok(EgressPolicy {
-        addresses: AddressPolicy::new(config.allowed_networks.clone()),
+        addresses: AddressPolicy::new(config.allowed_networks.clone(), config.loopback),
         proxy: config.proxy.clone(),
         ca_bundle,
         ..EgressPolicy::default()

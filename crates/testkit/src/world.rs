@@ -52,6 +52,8 @@ pub struct WorldBuilder {
     settings: BTreeMap<String, String>,
     start: Timestamp,
     seed: u64,
+    /// What becomes `egress_ca_file`, unless it stays empty.
+    trusted: String,
 }
 
 impl WorldBuilder {
@@ -60,6 +62,14 @@ impl WorldBuilder {
     pub fn setting(mut self, key: &str, value: &str) -> Self {
         self.settings.insert(format!("CHANCERY_{}", key.to_uppercase()), value.to_owned());
         self
+    }
+
+    /// May ask services on this machine, whose TLS certificates these CA certificates (PEM) vouch for.
+    #[must_use]
+    pub fn with_egress_to_loopback(mut self, ca_pem: &str) -> Self {
+        self.trusted.push_str(ca_pem);
+        self.trusted.push('\n');
+        self.setting("egress_allowed_networks", "127.0.0.0/8,::1/128").setting("egress_loopback_for_tests", "true")
     }
 
     #[must_use]
@@ -82,6 +92,11 @@ impl WorldBuilder {
 
     pub async fn start(mut self) -> World {
         let data = must("a temporary directory", tempfile::tempdir());
+        if !self.trusted.is_empty() {
+            let file = data.path().join("egress-ca.pem");
+            must("the file of trusted CAs", std::fs::write(&file, &self.trusted));
+            self = self.setting("egress_ca_file", &file.display().to_string());
+        }
         if let Some(url) = self.settings.get_mut("CHANCERY_DATABASE_URL") {
             *url = fresh_database(url).await;
         }
@@ -126,7 +141,12 @@ impl World {
     /// An embedded database, the default clock and seed, no limit on failed calls.
     #[must_use]
     pub fn builder() -> WorldBuilder {
-        WorldBuilder { settings: BTreeMap::new(), start: Timestamp::from_seconds(START_SECONDS), seed: 1 }
+        WorldBuilder {
+            settings: BTreeMap::new(),
+            start: Timestamp::from_seconds(START_SECONDS),
+            seed: 1,
+            trusted: String::new(),
+        }
     }
 
     /// Nobody: no session.

@@ -22,7 +22,7 @@ async fn sink(answer: &'static [u8]) -> u16 {
 
 fn with_loopback() -> EgressPolicy {
     EgressPolicy {
-        addresses: AddressPolicy::new(vec!["127.0.0.0/8".parse().unwrap(), "::1/128".parse().unwrap()]),
+        addresses: AddressPolicy::new(vec!["127.0.0.0/8".parse().unwrap(), "::1/128".parse().unwrap()], true),
         timeout: Duration::from_secs(5),
         // No test needs the system's certificates, and a bare machine has none.
         ca_bundle: Some(include_bytes!("test_root.pem").to_vec()),

@@ -104,6 +104,30 @@ pub const KEYS: &[Key] = &[
          many may come at once. 0 turns it off.",
     ),
     Key::new(
+        "acme_http_listen",
+        "address:port",
+        "none",
+        "Where HTTP-01 challenges of external ACME CAs are answered, such as 0.0.0.0:80. The CA connects to port 80 of each \
+         name in a certificate; that port must lead here. Nothing else is answered there. Plain HTTP is right: the CA asks \
+         for nothing secret.",
+    ),
+    Key::new(
+        "acme_tls_listen",
+        "address:port",
+        "none",
+        "Where TLS-ALPN-01 challenges of external ACME CAs are answered, such as 0.0.0.0:443. The CA connects to port 443 \
+         of each name in a certificate; connections with the ALPN protocol acme-tls/1 must be passed on here with TLS \
+         untouched. Nothing else is answered there.",
+    ),
+    Key::new(
+        "dns_hooks",
+        "list of name=path",
+        "none",
+        "Programs that app connections of the app dns-exec may name, to publish and remove DNS records: the name as the \
+         connection says it, and the absolute path. Only programs in this list are ever run. In the environment: separated \
+         by commas.",
+    ),
+    Key::new(
         "node",
         "1 to 64 of a-z 0-9 . _ -",
         "node-1",
@@ -160,21 +184,30 @@ pub const KEYS: &[Key] = &[
         "egress_allowed_networks",
         "list of addresses or CIDR blocks",
         "none",
-        "Private or loopback networks that webhooks may nevertheless be sent to. Public addresses are always allowed; \
-         link-local ones, and with them cloud metadata services, never. In the environment: separated by commas.",
+        "Private networks in which webhooks, external CAs and DNS services may nevertheless be asked. Public addresses are \
+         always allowed; link-local ones, and with them cloud metadata services, never; loopback ones are refused at the \
+         start. In the environment: separated by commas.",
+    ),
+    Key::new(
+        "egress_loopback_for_tests",
+        "true or false",
+        "false",
+        "Lets egress_allowed_networks hold loopback addresses. For tests whose services run on the same machine; on a real \
+         server everybody who may set a webhook or an external CA could then have its inner services asked.",
     ),
     Key::new(
         "egress_proxy",
         "http or https URL",
         "none",
-        "Proxy for webhooks. It then resolves the names, and has to refuse those that lead inside. The environment's own \
+        "Proxy for webhooks, external CAs and DNS services. It then resolves the names, and has to refuse those that lead inside. The environment's own \
          proxy variables are not used.",
     ),
     Key::new(
         "egress_ca_file",
         "path",
         "none",
-        "PEM file with CA certificates that webhooks and the mail server are trusted by, beside the system's.",
+        "PEM file with CA certificates that webhooks, external CAs, DNS services and the mail server are trusted by, beside \
+         the system's.",
     ),
     Key::new("log_format", "text or json", "text", "Form of the log lines on standard error."),
     Key::new(

@@ -1,8 +1,10 @@
-//! How this server reaches others: the mail server, and what webhooks may be sent to.
+//! How this server reaches others: the mail server, and what webhooks and external CAs may be at.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
+use chancery_egress::AddressPolicy;
 use chancery_notifier::{Mailer, SmtpSettings};
 use ipnet::IpNet;
 use zeroize::Zeroizing;
@@ -17,8 +19,12 @@ pub struct OutboundConfig {
     pub smtp: Option<SmtpConfig>,
     /// Networks that are not public and may be reached nevertheless.
     pub allowed_networks: Vec<IpNet>,
+    /// Whether those of loopback among them count.
+    pub loopback: bool,
     pub proxy: Option<String>,
     pub ca_file: Option<PathBuf>,
+    /// Programs that app connections may name: name and absolute path.
+    pub dns_hooks: BTreeMap<String, PathBuf>,
 }
 
 #[derive(Clone)]
@@ -39,17 +45,43 @@ pub enum PasswordSource {
 
 impl OutboundConfig {
     pub(super) fn read(settings: &Settings) -> Result<Self, ConfigError> {
-        let networks = settings.list("egress_allowed_networks")?.unwrap_or_default();
-        let networks = networks
-            .iter()
-            .map(|text| network(text).map_err(|reason| settings.invalid("egress_allowed_networks", &reason)));
+        let loopback = settings.boolean("egress_loopback_for_tests")?.unwrap_or(false);
         Ok(Self {
             smtp: smtp(settings)?,
-            allowed_networks: networks.collect::<Result<_, _>>()?,
+            allowed_networks: allowed_networks(settings, loopback)?,
+            loopback,
             proxy: settings.parsed("egress_proxy", parse::url)?,
             ca_file: settings.path("egress_ca_file")?,
+            dns_hooks: dns_hooks(settings)?,
         })
     }
+}
+
+fn allowed_networks(settings: &Settings, loopback: bool) -> Result<Vec<IpNet>, ConfigError> {
+    let refused = |reason: String| settings.invalid("egress_allowed_networks", &reason);
+    let texts = settings.list("egress_allowed_networks")?.unwrap_or_default();
+    let networks: Vec<_> = texts.iter().map(|text| network(text).map_err(refused)).collect::<Result<_, _>>()?;
+    match networks.iter().find(|network| !loopback && AddressPolicy::covers_loopback(network)) {
+        Some(network) => Err(refused(format!(
+            "{network} takes in loopback addresses, and with them whatever listens on this machine alone (this server's \
+             own doors, databases): everybody who may set a webhook or an external CA could have it asked; name the \
+             networks that are meant, such as 10.0.0.0/8. A test that runs its services here may set \
+             egress_loopback_for_tests = true"
+        ))),
+        None => Ok(networks),
+    }
+}
+
+fn dns_hooks(settings: &Settings) -> Result<BTreeMap<String, PathBuf>, ConfigError> {
+    let refused = |reason: String| settings.invalid("dns_hooks", &reason);
+    let mut hooks = BTreeMap::new();
+    for text in settings.list("dns_hooks")?.unwrap_or_default() {
+        let (name, path) = parse::hook(text.trim()).map_err(refused)?;
+        if hooks.insert(name.clone(), path).is_some() {
+            return Err(refused(format!("{name} stands there twice")));
+        }
+    }
+    Ok(hooks)
 }
 
 fn smtp(settings: &Settings) -> Result<Option<SmtpConfig>, ConfigError> {

@@ -1,7 +1,7 @@
 //! One function per form of value: text in, value or reason out. Reasons never repeat a value that may be a secret.
 
 use std::net::SocketAddr;
-use std::path::{Component, Path};
+use std::path::{Component, Path, PathBuf};
 
 use http::Uri;
 use tracing_subscriber::EnvFilter;
@@ -38,22 +38,39 @@ pub fn mirror(text: &str) -> Result<Mirror, String> {
     if text.contains("://") {
         return url(text).map(Mirror::Url);
     }
-    let steps_back = path.components().any(|part| part == Component::ParentDir);
-    if path.is_absolute() && !steps_back {
+    if is_absolute(path) {
         Ok(Mirror::Directory(path.to_owned()))
     } else {
         Err(format!("\"{text}\" is neither an absolute path without .. nor an http or https URL"))
     }
 }
 
+/// A program by a name that app connections use: `internal-dns=/usr/local/lib/chancery/internal-dns`.
+pub fn hook(text: &str) -> Result<(String, PathBuf), String> {
+    let refuse = |reason: &str| Err(format!("\"{text}\" {reason}; write it as name=/absolute/path/of/the/program"));
+    let Some((name, path)) = text.split_once('=') else { return refuse("has no = in it") };
+    let (name, path) = (name.trim(), Path::new(path.trim()));
+    if !is_plain_name(name) {
+        return refuse("begins with no name of 1 to 64 of a-z, 0-9, dot, underscore and hyphen");
+    }
+    if is_absolute(path) { Ok((name.to_owned(), path.to_owned())) } else { refuse("has no absolute path without ..") }
+}
+
 pub fn node(text: &str) -> Result<String, String> {
-    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-".contains(&byte);
-    let good = (1..=64).contains(&text.len()) && text.bytes().all(allowed);
-    if good {
+    if is_plain_name(text) {
         Ok(text.to_owned())
     } else {
         Err("a node name is 1 to 64 of a-z, 0-9, dot, underscore and hyphen".to_owned())
     }
+}
+
+fn is_plain_name(text: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-".contains(&byte);
+    (1..=64).contains(&text.len()) && text.bytes().all(allowed)
+}
+
+fn is_absolute(path: &Path) -> bool {
+    path.is_absolute() && !path.components().any(|part| part == Component::ParentDir)
 }
 
 pub fn database_url(text: &str) -> Result<String, String> {

@@ -63,6 +63,13 @@ fn value(config: &Config, key: &Key) -> Option<String> {
             let mirrors = config.crl_mirrors.iter().map(|mirror| quoted(&mirror.to_string()));
             Some(format!("[{}]", mirrors.collect::<Vec<_>>().join(", ")))
         }
+        "acme_http_listen" => config.acme_http_listen.map(|address| quoted(&address.to_string())),
+        "acme_tls_listen" => config.acme_tls_listen.map(|address| quoted(&address.to_string())),
+        "dns_hooks" => {
+            let hooks = config.outbound.dns_hooks.iter();
+            let hooks = hooks.map(|(name, program)| quoted(&format!("{name}={}", program.display())));
+            Some(format!("[{}]", hooks.collect::<Vec<_>>().join(", ")))
+        }
         "node" => Some(quoted(&config.node)),
         "database_url" => config.database_url.as_deref().map(|url| quoted(&without_password(url))),
         "kek_file" => config.kek_file().map(path),
@@ -80,6 +87,7 @@ fn value(config: &Config, key: &Key) -> Option<String> {
             let networks = config.outbound.allowed_networks.iter().map(|network| quoted(&network.to_string()));
             Some(format!("[{}]", networks.collect::<Vec<_>>().join(", ")))
         }
+        "egress_loopback_for_tests" => Some(config.outbound.loopback.to_string()),
         "egress_proxy" => config.outbound.proxy.as_deref().map(quoted),
         "egress_ca_file" => config.outbound.ca_file.as_deref().map(path),
         "log_format" => Some(quoted(match config.log_format {

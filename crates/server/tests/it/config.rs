@@ -199,6 +199,8 @@ fn what_is_printed_reads_back_as_the_same_configuration() {
         header_timeout_seconds = 3\nstop_timeout_seconds = 0\nfailed_calls_per_second = 0\n\
         smtp_url = \"smtps://pki@mail.example\"\nsmtp_from = \"Chancery <pki@example.com>\"\n\
         smtp_password_file = \"/etc/mail\"\negress_allowed_networks = [\"10.0.0.0/8\"]\n\
+        egress_loopback_for_tests = true\nacme_http_listen = \"0.0.0.0:80\"\nacme_tls_listen = \"[::]:443\"\n\
+        dns_hooks = [\"inner=/usr/lib/hooks/inner\", \"outer=/usr/lib/hooks/outer\"]\n\
         egress_proxy = \"http://proxy.example:3128\"\negress_ca_file = \"/etc/ca.pem\"\n";
     for text in ["", everything] {
         let printed = from_file(text).unwrap().render();
@@ -223,6 +225,20 @@ fn the_reference_names_every_key_and_its_variable() {
 }
 
 #[test]
+fn loopback_is_asked_by_tests_alone() {
+    for network in ["127.0.0.0/8", "127.0.0.1", "::1", "0.0.0.0/0", "::/0", "::ffff:127.0.0.1", "10.0.0.0/8,127.0.0.2"]
+    {
+        let listed = ("CHANCERY_EGRESS_ALLOWED_NETWORKS", network);
+        let message = refusal(from_environment(&[listed]));
+        for named in ["CHANCERY_EGRESS_ALLOWED_NETWORKS", "loopback", "egress_loopback_for_tests", "10.0.0.0/8"] {
+            assert!(message.contains(named), "{network}: {message}");
+        }
+        assert!(from_environment(&[listed, ("CHANCERY_EGRESS_LOOPBACK_FOR_TESTS", "true")]).is_ok(), "{network}");
+    }
+    assert!(from_environment(&[("CHANCERY_EGRESS_ALLOWED_NETWORKS", "10.0.0.0/8,fc00::/7")]).is_ok());
+}
+
+#[test]
 fn the_ways_out_are_checked_together() {
     let smtp = ("CHANCERY_SMTP_URL", "smtps://pki@mail.example");
     let from = ("CHANCERY_SMTP_FROM", "Chancery <pki@example.com>");
@@ -240,6 +256,13 @@ fn the_ways_out_are_checked_together() {
         (vec![smtp, from, password, ("CHANCERY_SMTP_PASSWORD_FILE", "/etc/mail")], "set one"),
         (vec![("CHANCERY_SMTP_URL", "smtp://mail.example"), from, password], "names no user"),
         (vec![("CHANCERY_EGRESS_ALLOWED_NETWORKS", "10.0.0.0/8,inside")], "neither an address nor a CIDR block"),
+        (vec![("CHANCERY_DNS_HOOKS", "inner")], "has no = in it"),
+        (vec![("CHANCERY_DNS_HOOKS", "inner=hooks/inner")], "absolute path"),
+        (vec![("CHANCERY_DNS_HOOKS", "inner=/usr/../tmp/x")], "absolute path"),
+        (vec![("CHANCERY_DNS_HOOKS", "In ner=/usr/lib/x")], "begins with no name"),
+        (vec![("CHANCERY_DNS_HOOKS", "a=/usr/lib/x,a=/usr/lib/y")], "twice"),
+        (vec![("CHANCERY_ACME_HTTP_LISTEN", "80")], "127.0.0.1:8200"),
+        (vec![("CHANCERY_ACME_TLS_LISTEN", "pki.example:443")], "127.0.0.1:8200"),
         (vec![("CHANCERY_EGRESS_PROXY", "proxy.example:3128")], "http://"),
     ] {
         let message = refusal(from_environment(&variables));

@@ -43,8 +43,7 @@ impl Sinks {
         World::builder()
             .setting("smtp_url", &format!("smtp://127.0.0.1:{}", self.smtp))
             .setting("smtp_from", "Chancery <pki@acme.test>")
-            .setting("egress_allowed_networks", "127.0.0.0/8")
-            .setting("egress_ca_file", &self.path("ca.pem").display().to_string())
+            .with_egress_to_loopback(&std::fs::read_to_string(self.path("ca.pem")).unwrap())
             .setting("site_url", "https://pki.acme.test")
     }
 
