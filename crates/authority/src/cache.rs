@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use chancery_model::application::ApplicationProfile;
+use chancery_model::authority::CaStatus;
 use chancery_model::profile::{CertificateProfile, ProfileIssuer};
 use chancery_model::template::CertificateTemplate;
 use chancery_model::{CaId, ProfileId, ProjectId, TemplateId};
@@ -15,6 +16,7 @@ use chancery_model::{CaId, ProfileId, ProjectId, TemplateId};
 use crate::Authority;
 use crate::error::Error;
 use crate::hierarchy::Issuer;
+use crate::issuance::{ExternalIssuer, IssuedBy};
 use crate::template::Template;
 
 /// A template as it is stored, and compiled.
@@ -27,8 +29,7 @@ pub(crate) struct TemplateInForce {
 pub(crate) struct ProfileInForce {
     pub profile: CertificateProfile,
     pub template: Arc<TemplateInForce>,
-    /// Absent for a self-signed profile.
-    pub issuer: Option<Arc<Issuer>>,
+    pub issued_by: IssuedBy,
     /// The applications that the profile is attached to.
     pub attachments: Vec<Arc<ApplicationProfile>>,
 }
@@ -88,12 +89,12 @@ impl Authority {
         let profile =
             self.reader().profile(project, id).await?.ok_or_else(|| Error::not_found("Certificate profile", id))?;
         let template = self.template_in_force(project, profile.template_id).await?;
-        let issuer = match profile.issuer {
-            ProfileIssuer::Ca(ca) => Some(self.issuer(project, ca).await?),
-            ProfileIssuer::SelfSigned => None,
+        let issued_by = match profile.issuer {
+            ProfileIssuer::Ca(ca) => self.issued_by(project, ca).await?,
+            ProfileIssuer::SelfSigned => IssuedBy::Itself,
         };
         let attachments = self.reader().applications_of_profile(id).await?.into_iter().map(Arc::new).collect();
-        let loaded = Arc::new(ProfileInForce { profile, template, issuer, attachments });
+        let loaded = Arc::new(ProfileInForce { profile, template, issued_by, attachments });
         cache.keep(&cache.profiles, generation, (project, id), &loaded);
         Ok(loaded)
     }
@@ -117,6 +118,22 @@ impl Authority {
         let loaded = Arc::new(TemplateInForce { record, rules });
         cache.keep(&cache.templates, generation, (project, id), &loaded);
         Ok(loaded)
+    }
+
+    /// Whichever kind of CA has this id. Refused unless it is active.
+    async fn issued_by(&self, project: ProjectId, id: CaId) -> Result<IssuedBy, Error> {
+        let Some(ca) = self.reader().external_ca(project, id).await? else {
+            return Ok(IssuedBy::Ca(self.issuer(project, id).await?));
+        };
+        if ca.status != CaStatus::Active {
+            return Err(Error::malformed(
+                "ca.not_active",
+                "caId",
+                format!("the certificate authority '{}' is {}, so it is not asked", ca.name, ca.status.as_str()),
+            ));
+        }
+        let capabilities = self.implementation(ca.kind())?.capabilities();
+        Ok(IssuedBy::External(Arc::new(ExternalIssuer { ca, capabilities })))
     }
 
     /// The issuer of a CA: its current certificate and its opened signing key. Refused unless the CA is active.

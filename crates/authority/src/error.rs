@@ -156,7 +156,9 @@ const fn conflict_message(conflict: Conflict) -> &'static str {
     match conflict {
         Conflict::Name => "The name is taken in this project; choose another",
         Conflict::AlreadyRenewed => "The certificate was already renewed",
-        Conflict::BeingRenewed => "The certificate is being renewed already; wait for that request to end, or cancel it",
+        Conflict::BeingRenewed => {
+            "The certificate is being renewed already; wait for that request to end, or cancel it"
+        }
         Conflict::AlreadyRevoked => "The certificate is already revoked",
         Conflict::NotHeld => "The certificate is not on hold; only a hold can be taken back",
         Conflict::InUse => "The object is still in use; remove what refers to it first",

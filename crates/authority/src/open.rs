@@ -16,6 +16,7 @@ use crate::alert::Notifier;
 use crate::cache::Cache;
 use crate::call::Requester;
 use crate::error::Error;
+use crate::external::Upstream;
 use crate::jobs::{JobState, LEASE_SECONDS};
 use crate::stage::StageClock;
 use crate::status::StatusState;
@@ -32,6 +33,8 @@ pub struct AuthorityConfig {
     pub repository_url: Option<String>,
     /// How alerts leave the house.
     pub notifier: Arc<dyn Notifier>,
+    /// How external CAs are asked.
+    pub upstream: Arc<dyn Upstream>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -63,6 +66,7 @@ struct Inner {
     site_url: Option<String>,
     repository_url: Option<String>,
     notifier: Arc<dyn Notifier>,
+    upstream: Arc<dyn Upstream>,
     node: String,
     default_project: ProjectId,
 }
@@ -109,6 +113,7 @@ impl Authority {
             site_url: config.site_url,
             repository_url: config.repository_url,
             notifier: config.notifier,
+            upstream: config.upstream,
             node: config.node,
             default_project: project.id,
         }));
@@ -204,6 +209,10 @@ impl Authority {
 
     pub(crate) fn notifier(&self) -> &dyn Notifier {
         self.0.notifier.as_ref()
+    }
+
+    pub(crate) fn upstream(&self) -> &dyn Upstream {
+        self.0.upstream.as_ref()
     }
 
     pub(crate) fn job_state(&self) -> &JobState {

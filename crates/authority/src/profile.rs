@@ -15,7 +15,7 @@ use chancery_store::{Change, Conflict, StoreError, Write};
 use serde_json::json;
 
 use crate::enrollment::Field;
-use crate::template::{Template, problems_error, profile_problems, profile_warnings};
+use crate::template::{ProfileSigner, Template, problems_error, profile_problems, profile_warnings};
 use crate::{Authority, Call, Error};
 
 #[derive(Clone, Debug)]
@@ -158,13 +158,21 @@ impl Authority {
         let record = self.reader().template(project, profile.template_id).await?;
         let record = record.ok_or_else(|| Error::not_found("Certificate policy", profile.template_id))?;
         let template = Template::compile(&record.rules).map_err(problems_error)?;
-        let ca = match profile.issuer {
-            ProfileIssuer::SelfSigned => None,
-            ProfileIssuer::Ca(id) => Some(
-                self.reader().ca(project, id).await?.ok_or_else(|| Error::not_found("Certificate authority", id))?,
-            ),
+        let (internal, external);
+        let signer = match profile.issuer {
+            ProfileIssuer::SelfSigned => ProfileSigner::Itself,
+            ProfileIssuer::Ca(id) => match self.reader().ca(project, id).await? {
+                Some(ca) => {
+                    internal = ca;
+                    ProfileSigner::Ca(&internal)
+                }
+                None => {
+                    external = self.external_ca_of(project, id).await?;
+                    ProfileSigner::External(&external)
+                }
+            },
         };
-        let problems = profile_problems(&template, profile, ca.as_ref());
+        let problems = profile_problems(&template, profile, signer);
         if !problems.is_empty() {
             return Err(problems_error(problems));
         }

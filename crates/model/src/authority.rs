@@ -4,7 +4,7 @@ use chancery_pkix::{KeyAlgorithm, SignatureAlgorithm};
 use serde::{Deserialize, Serialize};
 
 use crate::certificate::Revocation;
-use crate::id::{CaCertificateId, CaId, KeyId, ProjectId, TemplateId};
+use crate::id::{CaCertificateId, CaId, ConnectionId, KeyId, ProjectId, TemplateId};
 use crate::time::{Timestamp, Ttl};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -102,15 +102,28 @@ pub struct InternalCaConfiguration {
     pub signing: Option<SigningSettings>,
 }
 
-/// Who signs the certificates of an intermediate CA.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// Who signs the certificates of an intermediate CA: an internal parent, a CA behind an app connection, or (with neither)
+/// a CA elsewhere, whose certificates are carried by hand.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SigningSettings {
     /// Of the settings themselves: clients know them by it.
     pub id: uuid::Uuid,
-    /// Absent: a CA elsewhere; its certificates are carried by hand.
     pub parent_ca_id: Option<CaId>,
+    #[serde(default)]
+    pub outside: Option<OutsideSigner>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
+}
+
+/// A CA behind an app connection that signs ours.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OutsideSigner {
+    pub connection_id: ConnectionId,
+    /// Path of the secrets engine, such as `pki`.
+    pub mount: String,
+    /// Name or id of the issuer within the engine; absent: its default.
+    #[serde(default)]
+    pub issuer_ref: Option<String>,
 }
 
 /// How a CA tells relying parties which of its certificates are revoked.

@@ -118,6 +118,7 @@ impl World {
             site_url: None,
             repository_url: None,
             notifier: Arc::new(chancery_authority::alert::NoNotifier),
+            upstream: Arc::new(chancery_authority::external::NoUpstream),
         };
         let authority = Authority::open(config, Arc::new(SystemClock), Arc::new(SystemRandomness)).await.unwrap();
         authority.ensure_administrator(EMAIL, PASSWORD).await.unwrap();

@@ -16,7 +16,7 @@ pub(super) fn resolve(
     attributes: &Attributes,
     metadata: Vec<(String, String)>,
 ) -> Result<Enrollment, Error> {
-    if around.issuer.is_none() {
+    if around.issued_by.is_itself() {
         return Err(Error::malformed(
             "csr.self_signed",
             "csr",

@@ -21,6 +21,7 @@ use chancery_pkix::{
 use crate::cache::TemplateInForce;
 use crate::error::Error;
 use crate::hierarchy::Issuer;
+use crate::issuance::IssuedBy;
 
 pub use document::FieldReport;
 pub(crate) use document::{document, field_reports};
@@ -95,8 +96,7 @@ pub(crate) struct Circumstances<'a> {
     pub profile_id: Option<ProfileId>,
     pub settings: &'a ProfileSettings,
     pub template: &'a TemplateInForce,
-    /// Absent: the certificate signs itself.
-    pub issuer: Option<&'a Issuer>,
+    pub issued_by: &'a IssuedBy,
     pub now: Timestamp,
     /// What the attributes' values count as: a renewal's copies are not the caller's words.
     pub source: Source,
@@ -105,7 +105,12 @@ pub(crate) struct Circumstances<'a> {
     pub copied_subject: Option<&'a [Attribute]>,
 }
 
-impl Circumstances<'_> {
+impl<'a> Circumstances<'a> {
+    /// Absent: the certificate signs itself, or a CA elsewhere does.
+    fn issuer(&self) -> Option<&'a Issuer> {
+        self.issued_by.issuer()
+    }
+
     fn defaults(&self) -> Option<&ProfileDefaults> {
         // A renewal copies the old certificate; profile defaults are not applied again.
         if self.renews.is_some() { None } else { self.settings.defaults.as_ref() }
@@ -142,7 +147,7 @@ pub(crate) fn resolve_csr(
 /// What the key cannot serve is taken out.
 fn finish(around: &Circumstances<'_>, mut enrollment: Enrollment) -> Result<Enrollment, Error> {
     usage::drop_unusable(&mut enrollment);
-    if let Some(issuer) = around.issuer {
+    if let Some(issuer) = around.issuer() {
         warn_of_weak_issuer(issuer, &mut enrollment);
     }
     Ok(enrollment)
@@ -222,7 +227,10 @@ fn signature_algorithm(
     chosen: Option<Sourced<SignatureAlgorithm>>,
     own_key: KeyAlgorithm,
 ) -> Result<Sourced<SignatureAlgorithm>, Error> {
-    let (signing_key, own) = around.issuer.map_or_else(
+    if around.issued_by.external().is_some() {
+        return Ok(chosen.unwrap_or_else(|| hoped_for(around, own_key)));
+    }
+    let (signing_key, own) = around.issuer().map_or_else(
         || (own_key, own_key.default_signature()),
         |issuer| (issuer.key_algorithm(), issuer.signature_algorithm()),
     );
@@ -245,6 +253,18 @@ fn signature_algorithm(
     ))
 }
 
+/// A CA elsewhere signs with what it has, and another signature than this is only reported. The template's rule about
+/// signatures is judged on the hope.
+fn hoped_for(around: &Circumstances<'_>, own_key: KeyAlgorithm) -> Sourced<SignatureAlgorithm> {
+    let usual = own_key.default_signature();
+    match around.template.rules.listed_signature_algorithm() {
+        Some(listed) if !around.template.rules.allows_signature_algorithm(usual) => {
+            Sourced::new(listed, Source::Template)
+        }
+        _ => Sourced::new(usual, Source::Default),
+    }
+}
+
 /// Basic constraints: the caller's, else the fallback's, else what the template requires, else an end entity.
 fn basic_constraints(
     around: &Circumstances<'_>,
@@ -264,7 +284,7 @@ fn basic_constraints(
 }
 
 fn issuer_of(around: &Circumstances<'_>) -> ProfileIssuer {
-    around.issuer.map_or(ProfileIssuer::SelfSigned, |issuer| ProfileIssuer::Ca(issuer.ca_id()))
+    around.issued_by.profile_issuer()
 }
 
 /// A violation of a rule that stands outside the template.

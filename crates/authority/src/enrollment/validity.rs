@@ -34,7 +34,7 @@ pub(super) fn resolve(
         let ttl = ttl(around, attributes)?;
         Sourced::new(counted(now, ttl.value), ttl.source)
     };
-    let validity = match around.issuer {
+    let validity = match around.issuer() {
         Some(issuer) => within_issuer(around, issuer, requested, now, warnings)?,
         None => requested,
     };

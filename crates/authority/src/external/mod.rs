@@ -7,10 +7,45 @@
 //! | file | what |
 //! |---|---|
 //! | `upstream.rs` | the traits that the crate `upstream` implements |
+//! | `schema.rs`, `connection.rs` | app connections: which apps there are, and their sealed credentials |
+//! | `ca.rs`, `check.rs`, `site.rs` | external CAs: stored, checked, opened |
 
+mod ca;
+mod check;
+mod connection;
+pub mod schema;
+mod site;
 mod upstream;
 
+use std::collections::BTreeMap;
+
+use zeroize::Zeroizing;
+
+use crate::error::Error;
+
+pub use ca::{ExternalCaPatch, NewExternalCa};
+pub(crate) use check::{is_path, is_segment};
+pub use connection::{ConnectionPatch, NewConnection};
 pub use upstream::{
     Asking, Capabilities, ExternalCertificate, IntermediateWish, Next, NoUpstream, OpenedConnection, OrderInHand,
     RenewalAdvice, Settled, Site, Step, Tidied, Upstream, UpstreamCa, UpstreamError, UpstreamErrorKind,
 };
+
+/// Secrets by name, as they are sealed.
+fn secrets_to_json(secrets: &BTreeMap<String, Zeroizing<String>>) -> Result<Zeroizing<Vec<u8>>, Error> {
+    let plain: BTreeMap<&str, &str> = secrets.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    serde_json::to_vec(&plain).map(Zeroizing::new).map_err(|_| Error::internal("secrets cannot be written as JSON"))
+}
+
+fn secrets_from_json(json: &[u8]) -> Result<BTreeMap<String, Zeroizing<String>>, Error> {
+    let plain: BTreeMap<String, String> =
+        serde_json::from_slice(json).map_err(|_| Error::internal("sealed secrets are not what was sealed"))?;
+    Ok(plain.into_iter().map(|(name, value)| (name, Zeroizing::new(value))).collect())
+}
+
+/// An https URL with a host, without credentials in it.
+fn is_https_url(text: &str) -> bool {
+    let Some(rest) = text.strip_prefix("https://") else { return false };
+    let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    !host.is_empty() && !host.contains('@') && text.len() <= 2_048 && text.bytes().all(|it| it.is_ascii_graphic())
+}

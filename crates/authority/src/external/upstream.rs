@@ -193,8 +193,10 @@ pub struct IntermediateWish {
     pub not_after: Timestamp,
     /// Absent: no limit.
     pub path_length_max: Option<u8>,
-    /// Where at the service: the signing configuration's `destinationConfig`.
-    pub destination: serde_json::Value,
+    /// Path of the secrets engine at the service.
+    pub mount: String,
+    /// Which issuer there; absent: its default.
+    pub issuer_ref: Option<String>,
     pub now: Timestamp,
 }
 

@@ -41,7 +41,7 @@ impl Authority {
         let ca = self.ca_of(call, id).await?;
         refuse_second(&ca)?;
         let key = self.open_key(ca.project_id, ca.key_id).await?;
-        let chosen = ca.configuration.signing.and_then(|it| it.parent_ca_id);
+        let chosen = ca.configuration.signing.as_ref().and_then(|it| it.parent_ca_id);
         let certificate = match (request.parent_ca_id.or(chosen), ca.configuration.level) {
             (Some(parent), CaLevel::Intermediate) if parent != id => {
                 let parent = self.issuer(ca.project_id, parent).await?;

@@ -14,11 +14,12 @@ pub(crate) mod renew;
 mod settings;
 mod subordinate;
 
+pub(crate) use create::check_name;
 pub use create::{CaPatch, NewCa};
 pub use import::{CaImport, ImportedCa, ImportedKey};
 pub use install::CaCertificateRequest;
 pub use issuer::Issuer;
 pub(crate) use issuer::limiting_usages;
 pub use renew::{CaRenewal, CaRenewalKey};
-pub use settings::{AutoRenewalPatch, StatusPatch};
+pub use settings::{AutoRenewalPatch, CaSignerChoice, StatusPatch};
 pub use subordinate::{IntermediateRequest, SignedIntermediate};

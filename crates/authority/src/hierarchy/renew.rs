@@ -69,7 +69,7 @@ pub(super) fn signed_here(ca: &CertificationAuthority, current: &CaCertificate) 
 
 /// Who signs the next certificate of an intermediate CA.
 fn signer(ca: &CertificationAuthority, current: &CaCertificate) -> Option<CaId> {
-    ca.configuration.signing.map_or(current.parent_ca_id, |signing| signing.parent_ca_id)
+    ca.configuration.signing.as_ref().map_or(current.parent_ca_id, |signing| signing.parent_ca_id)
 }
 
 pub(super) fn signed_elsewhere(field: &str) -> Error {

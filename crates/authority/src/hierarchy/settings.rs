@@ -2,7 +2,10 @@
 //! who signs it.
 
 use chancery_model::audit::AuditEvent;
-use chancery_model::authority::{AutoRenewal, CaLevel, CertificationAuthority, SigningSettings, StatusSettings};
+use chancery_model::authority::{
+    AutoRenewal, CaLevel, CertificationAuthority, OutsideSigner, SigningSettings, StatusSettings,
+};
+use chancery_model::external::ConnectionApp;
 use chancery_model::job::{JobKey, JobKind, NewJob};
 use chancery_model::permission::Permission;
 use chancery_model::time::Ttl;
@@ -14,6 +17,7 @@ use crate::Authority;
 use crate::call::Call;
 use crate::enrollment::Field;
 use crate::error::Error;
+use crate::external;
 use crate::status::crls_for_key;
 
 const CRL_VALIDITY_MAX: i64 = 365 * 86_400;
@@ -113,6 +117,16 @@ fn same_address(one: &str, other: &str) -> bool {
     plain(one) == plain(other)
 }
 
+/// Who is to sign an intermediate CA.
+#[derive(Clone, Debug)]
+pub enum CaSignerChoice {
+    Parent(CaId),
+    /// A CA behind an app connection.
+    Outside(OutsideSigner),
+    /// A CA elsewhere; its certificates are carried by hand.
+    ByHand,
+}
+
 impl Authority {
     /// Applies new status settings; the changes make CRLs for new partitions and publish what is there by the new rules.
     pub(super) async fn changed_status(
@@ -177,12 +191,12 @@ impl Authority {
         Ok(ca)
     }
 
-    /// Says who signs an intermediate CA from now on: an internal parent, or with `None` a CA elsewhere, by hand.
+    /// Says who signs an intermediate CA from now on.
     pub async fn configure_ca_signing(
         &self,
         call: &Call,
         id: CaId,
-        parent: Option<CaId>,
+        signer: CaSignerChoice,
     ) -> Result<CertificationAuthority, Error> {
         call.requester.require(Permission::CaEdit)?;
         let mut ca = self.ca_of(call, id).await?;
@@ -193,15 +207,24 @@ impl Authority {
                 "a root signs itself; only an intermediate CA has a signer",
             ));
         }
+        let (parent, outside) = match signer {
+            CaSignerChoice::Parent(parent) => (Some(parent), None),
+            CaSignerChoice::Outside(outside) => (None, Some(outside)),
+            CaSignerChoice::ByHand => (None, None),
+        };
         if let Some(parent) = parent {
             self.check_signer(call, &ca, parent).await?;
         }
-        let before = ca.configuration.signing;
+        if let Some(outside) = &outside {
+            self.check_outside_signer(&ca, outside).await?;
+        }
+        let before = ca.configuration.signing.take();
         let now = self.now();
         ca.configuration.signing = Some(SigningSettings {
-            id: before.map_or_else(|| RequestId::generate(now, self.random()).as_uuid(), |it| it.id),
+            id: before.as_ref().map_or_else(|| RequestId::generate(now, self.random()).as_uuid(), |it| it.id),
             parent_ca_id: parent,
-            created_at: before.map_or(now, |it| it.created_at),
+            outside,
+            created_at: before.as_ref().map_or(now, |it| it.created_at),
             updated_at: now,
         });
         ca.updated_at = now;
@@ -209,11 +232,32 @@ impl Authority {
         if ca.active_certificate.is_some() {
             changes.push(renew::schedule(&ca, &self.current_certificate(&ca).await?.certificate));
         }
-        let shown =
-            |it: Option<SigningSettings>| serde_json::json!({ "parentCaId": it.and_then(|it| it.parent_ca_id) });
-        let details = serde_json::json!({ "before": shown(before), "after": shown(ca.configuration.signing) });
+        let details =
+            serde_json::json!({ "before": { "signing": before }, "after": { "signing": ca.configuration.signing } });
         self.commit_settings(call, &ca, details, changes).await?;
         Ok(ca)
+    }
+
+    async fn check_outside_signer(&self, ca: &CertificationAuthority, outside: &OutsideSigner) -> Result<(), Error> {
+        let connection = self.connection_of(ca.project_id, outside.connection_id).await?;
+        if connection.app != ConnectionApp::Vault {
+            let text = format!(
+                "the app connection '{}' is for {}; name one for {}",
+                connection.name,
+                connection.app.as_str(),
+                ConnectionApp::Vault.as_str()
+            );
+            return Err(Error::malformed("app_connection.app", "appConnectionId", text));
+        }
+        if !external::is_path(&outside.mount) {
+            let text = "must be the path of a PKI secrets engine such as pki or team/pki";
+            return Err(Error::malformed("vault.mount", "destinationConfig.mount", text));
+        }
+        if outside.issuer_ref.as_deref().is_some_and(|issuer| !external::is_segment(issuer)) {
+            let text = "must be the name or id of an issuer of the secrets engine";
+            return Err(Error::malformed("vault.issuer", "destinationConfig.issuerRef", text));
+        }
+        Ok(())
     }
 
     /// The parent must exist and must not stand below the CA itself.
@@ -225,7 +269,7 @@ impl Authority {
                 let text = "no CA signs itself as an intermediate, neither directly nor through CAs below it";
                 return Err(Error::malformed("ca.parent", "parentCaId", text));
             }
-            let next = match above.configuration.signing {
+            let next = match &above.configuration.signing {
                 Some(signing) => signing.parent_ca_id,
                 None if above.active_certificate.is_some() => {
                     self.current_certificate(&above).await?.certificate.parent_ca_id

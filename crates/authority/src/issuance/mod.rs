@@ -9,15 +9,20 @@
 //! | sign | `sign.rs` | [`sign::SignedCertificate`] |
 //! | record | `record.rs` | [`Issued`] |
 //!
+//! Where a CA elsewhere signs, the path goes from decide to *reserve* (`reserve.rs`), and the request is pending until the
+//! room [`crate::external`] has brought the certificate home.
+//!
 //! Issue, sign-CSR, self-signed and renewal all come through [`Authority::walk`].
 
 mod certificate;
 mod decide;
 mod explain;
 mod idempotency;
+mod issued_by;
 mod prepare;
 pub(crate) mod record;
 mod replay;
+mod reserve;
 mod sign;
 
 use std::sync::Arc;
@@ -31,6 +36,7 @@ use chancery_model::enrollment::{Enrollment, KeySource, Source};
 use chancery_model::job::Fence;
 use chancery_model::permission::Permission;
 use chancery_model::profile::{ApiEnrollment, ProfileSettings};
+use chancery_model::request::CertificateRequest;
 use chancery_model::{ApplicationId, ProfileId, RequestId, Timestamp, Warning};
 use chancery_pkix::{CertificationRequest, CsrError};
 use chancery_store::Conflict;
@@ -41,13 +47,13 @@ use crate::cache::{ProfileInForce, TemplateInForce};
 use crate::call::Call;
 use crate::enrollment::{self, Attributes, Circumstances, IssueRequest, Target};
 use crate::error::Error;
-use crate::hierarchy::Issuer;
 use crate::stage::Stage;
 
 pub use certificate::{Pkcs12Wish, Zeroizing};
 pub(crate) use decide::RefusedRequest;
 pub use explain::Explanation;
 pub use idempotency::Begin;
+pub(crate) use issued_by::{ExternalIssuer, IssuedBy};
 pub(crate) use prepare::{lint, lint_in};
 pub(crate) use record::key_place;
 pub(crate) use sign::signed;
@@ -63,13 +69,26 @@ pub struct Issued {
     pub warnings: Vec<Warning>,
 }
 
+/// What became of a request.
+pub enum Issuance {
+    Issued(Box<Issued>),
+    /// A CA elsewhere is being asked.
+    Pending(Box<PendingRequest>),
+}
+
+/// A request that is on disk and has no certificate yet.
+pub struct PendingRequest {
+    pub request: CertificateRequest,
+    pub warnings: Vec<Warning>,
+}
+
 /// Rules and issuer that govern a request, whichever way it came in.
 pub(crate) struct Ground {
     profile: Option<Arc<ProfileInForce>>,
     /// The application that the certificate is for, with its settings for the profile.
     application: Option<Arc<ApplicationProfile>>,
     pub template: Arc<TemplateInForce>,
-    pub issuer: Option<Arc<Issuer>>,
+    pub issued_by: IssuedBy,
     direct: ProfileSettings,
 }
 
@@ -77,7 +96,7 @@ impl Ground {
     pub fn of_profile(profile: Arc<ProfileInForce>) -> Self {
         Self {
             template: Arc::clone(&profile.template),
-            issuer: profile.issuer.clone(),
+            issued_by: profile.issued_by.clone(),
             profile: Some(profile),
             application: None,
             direct: ProfileSettings::default(),
@@ -93,7 +112,7 @@ impl Ground {
     }
 
     fn criteria(&self, now: Timestamp) -> decide::Criteria<'_> {
-        decide::Criteria { rules: &self.template.rules, issuer: self.issuer.as_deref(), now }
+        decide::Criteria { rules: &self.template.rules, issuer: self.issued_by.issuer(), now }
     }
 
     /// How the server renews what is issued here: the application's settings, else the profile's own.
@@ -141,8 +160,8 @@ impl From<Error> for Halt {
 const SERIAL_DRAWS_MAX: usize = 3;
 
 impl Authority {
-    /// Issues a certificate, with or without a CSR. Durable before it returns.
-    pub async fn issue(&self, call: &Call, request: IssueRequest) -> Result<Issued, Error> {
+    /// Issues a certificate, with or without a CSR, or has it ordered elsewhere. Durable before it returns.
+    pub async fn issue(&self, call: &Call, request: IssueRequest) -> Result<Issuance, Error> {
         call.requester.require_somewhere(Permission::CertificateIssue)?;
         if let Some(done) = self.replay(call).await? {
             return Ok(done);
@@ -158,17 +177,17 @@ impl Authority {
     }
 
     /// The path from the resolved request on. Every way of issuing ends here. A refusal is written down.
-    pub(crate) async fn walk(&self, call: &Call, walk: Walk<'_>) -> Result<Issued, Error> {
+    pub(crate) async fn walk(&self, call: &Call, walk: Walk<'_>) -> Result<Issuance, Error> {
         let predecessor = walk.predecessor;
         match self.try_walk(call, walk).await {
-            Ok(issued) => Ok(issued),
+            Ok(issuance) => Ok(issuance),
             Err(Halt::Failed(error)) => Err(error),
             Err(Halt::Refused(refused)) => Err(self.record_refusal(call, predecessor, *refused).await),
         }
     }
 
     /// The same for callers that write a refusal down together with something else.
-    pub(crate) async fn try_walk(&self, call: &Call, walk: Walk<'_>) -> Result<Issued, Halt> {
+    pub(crate) async fn try_walk(&self, call: &Call, walk: Walk<'_>) -> Result<Issuance, Halt> {
         let Walk { ground, enrollment, event, predecessor, fence } = walk;
         let criteria = ground.criteria(self.now());
         let decided = self.stages().time(Stage::Decide, || decide::decide(criteria, enrollment));
@@ -177,13 +196,18 @@ impl Authority {
             Halt::Refused(refused)
         })?;
         let key = self.subject_key(call, &approved).await?;
+        if let Some(external) = ground.issued_by.external() {
+            let reservation =
+                reserve::Reservation { approved: &approved, key: &key, ground, external, predecessor, fence };
+            return self.reserve(call, reservation).await.map_err(Halt::Failed);
+        }
         let mut attempt = 0;
         loop {
             attempt += 1;
             let prepared = self.stages().time(Stage::Prepare, || {
                 prepare::prepare(&approved, ground, &key, self.random(), self.repository_url())
             })?;
-            let signed = self.stages().time(Stage::Sign, || sign::sign(prepared, ground.issuer.as_deref(), &key))?;
+            let signed = self.stages().time(Stage::Sign, || sign::sign(prepared, ground.issued_by.issuer(), &key))?;
             let start = Instant::now();
             let recorded = self
                 .record(
@@ -205,7 +229,7 @@ impl Authority {
                 Err(error) => return Err(error.into()),
                 Ok(issued) => {
                     self.stages().count_issued();
-                    return Ok(issued);
+                    return Ok(Issuance::Issued(Box::new(issued)));
                 }
             }
         }
@@ -235,7 +259,7 @@ impl Authority {
                     profile: None,
                     application: None,
                     template,
-                    issuer: Some(issuer),
+                    issued_by: IssuedBy::Ca(issuer),
                     direct: ProfileSettings::default(),
                 })
             }
@@ -273,7 +297,7 @@ impl Authority {
             profile_id: ground.profile_id(),
             settings: ground.settings(),
             template: &ground.template,
-            issuer: ground.issuer.as_deref(),
+            issued_by: &ground.issued_by,
             now: self.now(),
             source: Source::Request,
             renews: None,

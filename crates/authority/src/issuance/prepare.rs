@@ -30,7 +30,7 @@ pub(super) fn prepare(
     repository_url: Option<&str>,
 ) -> Result<PreparedCertificate, Error> {
     let enrollment = approved.enrollment();
-    let issuer = ground.issuer.as_deref();
+    let issuer = ground.issued_by.issuer();
     let mut entropy = [0u8; 16];
     random.fill(&mut entropy);
     let serial = SerialNumber::from_random(entropy);

@@ -56,7 +56,13 @@ impl Authority {
         }
         let outlook = self.renewal_outlook(ground, &certificate, predecessor);
         certificate.renewal = outlook.state;
-        let request = request_row(call, enrollment, &certificate, request_id, now);
+        let request = CertificateRequest {
+            requester: certificate.requester,
+            status: RequestStatus::Issued,
+            certificate_id: Some(certificate.id),
+            application_id: certificate.application_id,
+            ..request_row(call, enrollment, request_id, now)
+        };
         let audit =
             call.audit(now, event, Some(("certificate", certificate.id.as_uuid())), audit_details(&certificate));
         let mut write = Write::default();
@@ -83,12 +89,12 @@ impl Authority {
             (KeySource::Generate, Some(private)) => Some(private.to_pkcs8_pem()),
             _ => None,
         };
-        let chain = ground.issuer.as_deref().map_or_else(|| vec![certificate.der.clone()], Issuer::chain_to_root);
+        let chain = ground.issued_by.issuer().map_or_else(|| vec![certificate.der.clone()], Issuer::chain_to_root);
         Ok(Issued { certificate, request_id, chain, private_key: answered_key, warnings: enrollment.warnings.clone() })
     }
 
     /// Seals a key that was made here and stays here.
-    async fn seal_new_key(
+    pub(super) async fn seal_new_key(
         &self,
         call: &Call,
         enrollment: &Enrollment,
@@ -126,7 +132,7 @@ impl Authority {
             template_id: Some(enrollment.template_id),
             template_version: enrollment.template_version,
             ca_id: enrollment.issuer.ca_id(),
-            ca_certificate_id: ground.issuer.as_ref().map(|it| it.certificate_id()),
+            ca_certificate_id: ground.issued_by.issuer().map(Issuer::certificate_id),
             application_id: ground.application_id(),
             enrollment: EnrollmentType::Api,
             source: CertificateSource::Issued,
@@ -232,23 +238,18 @@ fn description(enrollment: &Enrollment) -> CertificateDescription {
     }
 }
 
-fn request_row(
-    call: &Call,
-    enrollment: &Enrollment,
-    certificate: &Certificate,
-    id: RequestId,
-    now: Timestamp,
-) -> CertificateRequest {
-    let names: Vec<&str> = certificate.description.sans.iter().map(|(_, value)| value.as_str()).collect();
+/// A request that has come to nothing yet.
+pub(super) fn request_row(call: &Call, enrollment: &Enrollment, id: RequestId, now: Timestamp) -> CertificateRequest {
+    let names: Vec<String> = enrollment.sans.iter().map(|it| it.value.value()).collect();
     CertificateRequest {
         id,
-        project_id: certificate.project_id,
+        project_id: call.project_id(),
         profile_id: enrollment.profile_id,
-        ca_id: certificate.ca_id,
-        application_id: certificate.application_id,
-        requester: certificate.requester,
-        status: RequestStatus::Issued,
-        certificate_id: Some(certificate.id),
+        ca_id: enrollment.issuer.ca_id(),
+        application_id: None,
+        requester: call.requester.actor_id(),
+        status: RequestStatus::Pending,
+        certificate_id: None,
         common_name: enrollment.common_name().map(str::to_owned),
         alt_names: (!names.is_empty()).then(|| names.join(",")),
         document: document(enrollment, &[]),

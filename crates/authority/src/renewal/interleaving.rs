@@ -45,6 +45,7 @@ impl World {
             site_url: None,
             repository_url: None,
             notifier: Arc::new(crate::alert::NoNotifier),
+            upstream: Arc::new(crate::external::NoUpstream),
         };
         let authority = Authority::open(config, Arc::clone(&clock) as _, Arc::new(SystemRandomness)).await.unwrap();
         authority.ensure_administrator("admin@example.com", "correct horse battery").await.unwrap().unwrap();

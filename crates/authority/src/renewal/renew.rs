@@ -19,7 +19,7 @@ use crate::cache::ProfileInForce;
 use crate::call::Call;
 use crate::enrollment::{self, Attributes, Circumstances, Field};
 use crate::error::Error;
-use crate::issuance::{Ground, Halt, Issued, Walk, parse_csr};
+use crate::issuance::{Ground, Halt, Issuance, Walk, parse_csr};
 
 #[derive(Clone, Debug, Default)]
 pub struct RenewRequest {
@@ -53,7 +53,7 @@ pub(super) struct Attempt<'a> {
 
 impl Authority {
     /// Renews a certificate: the same content, a new validity. Of many calls at once, one succeeds.
-    pub async fn renew(&self, call: &Call, id: CertificateId, request: RenewRequest) -> Result<Issued, Error> {
+    pub async fn renew(&self, call: &Call, id: CertificateId, request: RenewRequest) -> Result<Issuance, Error> {
         call.requester.require_somewhere(Permission::CertificateRenew)?;
         if let Some(done) = self.replay(call).await? {
             return Ok(done);
@@ -71,24 +71,25 @@ impl Authority {
         let RenewRequest { csr, attributes, .. } = request;
         let attempt = Attempt { old: &old, source, csr, edits: attributes.unwrap_or_default(), fence: None };
         match self.try_renewal(call, attempt).await {
-            Ok(mut issued) => {
+            Ok(Issuance::Issued(mut issued)) => {
                 // Clients fetch a renewed key by its own endpoint; only a key that is kept nowhere is answered here.
                 if issued.certificate.key_id.is_some() {
                     issued.private_key = None;
                 }
-                Ok(issued)
+                Ok(Issuance::Issued(issued))
             }
+            Ok(pending @ Issuance::Pending(_)) => Ok(pending),
             Err(obstacle) => Err(self.refuse_renewal(call, &old, obstacle).await),
         }
     }
 
     /// A renewal by whomever, on the one path of all certificates. What stands in its way is not written down here.
-    pub(super) async fn try_renewal(&self, call: &Call, attempt: Attempt<'_>) -> Result<Issued, Obstacle> {
+    pub(super) async fn try_renewal(&self, call: &Call, attempt: Attempt<'_>) -> Result<Issuance, Obstacle> {
         let Attempt { old, source, fence, .. } = attempt;
         let profile_id = profile_of(old).map_err(Obstacle::Request)?;
         self.check_standing(call, old, profile_id, fence.is_some()).await?;
         let profile = self.profile_in_force(call.project_id(), profile_id).await.map_err(Obstacle::Request)?;
-        check_source(old, &profile, source).map_err(Obstacle::Request)?;
+        check_source(old, &profile, source, fence.is_some()).map_err(Obstacle::Request)?;
         if fence.is_some() {
             check_custody(&profile, source).map_err(Obstacle::Request)?;
         }
@@ -200,7 +201,7 @@ impl Authority {
         let unreadable = |error: StoreError| Obstacle::Failed(error.into());
         let profile = self.reader().profile(call.project_id(), profile).await.map_err(unreadable)?;
         if let Some(ProfileIssuer::Ca(ca)) = profile.map(|it| it.issuer)
-            && let Some(ca) = self.reader().ca(call.project_id(), ca).await.map_err(unreadable)?
+            && let Some(ca) = self.reader().ca_summary(call.project_id(), ca).await.map_err(unreadable)?
             && ca.status != CaStatus::Active
         {
             let text = format!("certificate authority '{}' is {}", ca.name, ca.status.as_str());
@@ -289,16 +290,28 @@ fn key_source(old: &Certificate, request: &RenewRequest) -> Result<RenewalKeySou
 }
 
 /// What the profile and its issuer let the key source be.
-fn check_source(old: &Certificate, profile: &ProfileInForce, source: RenewalKeySource) -> Result<(), Error> {
+fn check_source(
+    old: &Certificate,
+    profile: &ProfileInForce,
+    source: RenewalKeySource,
+    by_itself: bool,
+) -> Result<(), Error> {
     match source {
         RenewalKeySource::New => Ok(()),
-        RenewalKeySource::Csr if profile.issuer.is_none() => Err(Error::malformed(
+        RenewalKeySource::Csr if profile.issued_by.is_itself() => Err(Error::malformed(
             "renewal.self_signed",
             "renewalKeySource",
             "a self-signed certificate needs the private key here; use \"new\" or \"reuse\"",
         )),
         RenewalKeySource::Csr => Ok(()),
-        RenewalKeySource::Reuse if profile.issuer.is_none() && old.key_id.is_none() => Err(Error::malformed(
+        // The contract: an external CA takes no key twice. The server itself may send the same CSR again where the profile
+        // says so: nobody is there to make a new one.
+        RenewalKeySource::Reuse if profile.issued_by.external().is_some() && !by_itself => Err(Error::malformed(
+            "renewal.external",
+            "renewalKeySource",
+            "the certificate came from a CA that is run elsewhere, which takes no key twice; use \"new\", or \"csr\" with a new CSR",
+        )),
+        RenewalKeySource::Reuse if profile.issued_by.is_itself() && old.key_id.is_none() => Err(Error::malformed(
             "renewal.no_key",
             "renewalKeySource",
             "the server holds no private key for this self-signed certificate; use \"new\"",

@@ -15,11 +15,14 @@ use crate::Authority;
 use crate::call::Call;
 use crate::enrollment::Attributes;
 use crate::error::Error;
+use crate::issuance::Issuance;
 use crate::issuance::record::refusal;
 use crate::jobs::Backoff;
 
 /// How long after its end a certificate is still tried: by then somebody has replaced it, or nobody needs it.
 const GIVE_UP_SECONDS: i64 = 30 * 86_400;
+/// How long to leave an order alone that somebody else has made.
+const BEING_RENEWED_SECONDS: i64 = 3_600;
 const RETRY_FIRST_MIN: i64 = 10;
 const RETRY_FIRST_MAX: i64 = 300;
 const RETRY_LONGEST: i64 = 6 * 3_600;
@@ -41,9 +44,15 @@ pub(crate) async fn run(authority: &Authority, job: &Job, fence: Fence) -> Resul
     let source = if old.key_id.is_some() { RenewalKeySource::New } else { RenewalKeySource::Reuse };
     let attempt = Attempt { old: &old, source, csr: None, edits: Attributes::default(), fence: Some(fence) };
     match authority.try_renewal(&call, attempt).await {
-        Ok(_) => {
+        Ok(Issuance::Issued(_)) => {
             authority.renewal_counters().count_renewed();
             Ok(())
+        }
+        // Ordered elsewhere; whoever brings it home counts it.
+        Ok(Issuance::Pending(_)) => Ok(()),
+        // Somebody has had it ordered already: that order ends with a successor, or makes this due again.
+        Err(Obstacle::Failed(Error::Store(StoreError::Conflict(Conflict::BeingRenewed)))) => {
+            finish(authority, fence, Some(authority.now().plus_seconds(BEING_RENEWED_SECONDS))).await
         }
         Err(Obstacle::Failed(error @ Error::Store(StoreError::Conflict(Conflict::Stale)))) => Err(error),
         // Renewed by somebody, or revoked, while this was under way: nothing is left to do.
@@ -128,7 +137,12 @@ fn told(
 }
 
 /// Soon at first and never so late that no try is left before the end; `None` when it is given up.
-fn next_try(old: &Certificate, earlier_failures: u32, now: Timestamp, random: &dyn Randomness) -> Option<Timestamp> {
+pub(crate) fn next_try(
+    old: &Certificate,
+    earlier_failures: u32,
+    now: Timestamp,
+    random: &dyn Randomness,
+) -> Option<Timestamp> {
     let remaining = old.not_after.as_seconds() + 1 - now.as_seconds();
     let backoff = match remaining {
         left if left < -GIVE_UP_SECONDS => return None,

@@ -5,6 +5,7 @@
 
 use chancery_model::authority::CertificationAuthority;
 use chancery_model::enrollment::{Enrollment, KeySource, RequestedValidity, Source, Sourced};
+use chancery_model::external::ExternalCa;
 use chancery_model::profile::{CertificateProfile, KeyCustody, ProfileDefaults, ProfileIssuer};
 use chancery_model::time::Ttl;
 use chancery_model::{Timestamp, Warning};
@@ -18,18 +19,49 @@ use super::rule::NameRule;
 use super::{Template, can_serve};
 use crate::enrollment::copy_common_name;
 
-/// Everything about a profile that can never work. `ca` is the profile's issuer, absent for self-signed ones.
+/// Who signs for a profile that is to be judged.
+#[derive(Clone, Copy)]
+pub(crate) enum ProfileSigner<'a> {
+    Itself,
+    Ca(&'a CertificationAuthority),
+    External(&'a ExternalCa),
+}
+
+/// Everything about a profile that can never work.
 pub(crate) fn profile_problems(
     template: &Template,
     profile: &CertificateProfile,
-    ca: Option<&CertificationAuthority>,
+    signer: ProfileSigner<'_>,
 ) -> Vec<RuleProblem> {
     let empty = ProfileDefaults::default();
     let defaults = profile.settings.defaults.as_ref().unwrap_or(&empty);
-    let mut problems = issuer_problems(template, defaults, ca);
+    let (ca, mut problems) = match signer {
+        ProfileSigner::Itself => (None, issuer_problems(template, defaults, None)),
+        ProfileSigner::Ca(ca) => (Some(ca), issuer_problems(template, defaults, Some(ca))),
+        ProfileSigner::External(ca) => (None, external_problems(template, profile, defaults, ca)),
+    };
     match enrollment_of_defaults(template, profile, defaults, ca) {
         Ok(enrollment) => problems.extend(default_problems(template, defaults, &enrollment)),
         Err(found) => problems.extend(found),
+    }
+    problems
+}
+
+/// What a CA elsewhere can never do. How it signs is its own affair.
+fn external_problems(
+    template: &Template,
+    profile: &CertificateProfile,
+    defaults: &ProfileDefaults,
+    ca: &ExternalCa,
+) -> Vec<RuleProblem> {
+    let mut problems = Vec::new();
+    if template.requires_ca() || defaults.basic_constraints.is_some_and(|it| it.is_ca) {
+        let message = format!("the CA '{}' is run elsewhere and issues no CA certificates", ca.name);
+        problems.push(RuleProblem::new("caId", "profile.issuer", message));
+    }
+    if profile.settings.key_custody == KeyCustody::ReturnOnce {
+        let message = "a CA that is run elsewhere answers later, when nobody is there to take the key; use stored, or none with CSRs";
+        problems.push(RuleProblem::new("keyCustody", "profile.custody", message.to_owned()));
     }
     problems
 }

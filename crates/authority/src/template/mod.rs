@@ -37,8 +37,8 @@ use self::rule::{ComponentRule, NameRule, UsageRule};
 
 pub use self::compile::RuleProblem;
 pub use self::evaluate::{Detail, RuleCheck, Verdict};
-pub(crate) use self::fit::profile_problems;
 pub use self::fit::profile_warnings;
+pub(crate) use self::fit::{ProfileSigner, profile_problems};
 pub use self::preset::{Preset, presets, presets_reference};
 pub(crate) use self::service::problems_error;
 pub use self::service::{NewTemplate, TemplatePatch, TemplateRulesPatch};
@@ -117,6 +117,12 @@ impl Template {
             return own;
         }
         self.signature_algorithms.iter().flatten().copied().find(|it| it.fits(signing_key)).unwrap_or(own)
+    }
+
+    /// The first signature algorithm that is listed, if there is a list.
+    #[must_use]
+    pub fn listed_signature_algorithm(&self) -> Option<SignatureAlgorithm> {
+        self.signature_algorithms.as_ref()?.first().copied()
     }
 
     /// Whether a key can make any signature that the template allows.

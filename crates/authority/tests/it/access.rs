@@ -102,6 +102,7 @@ async fn open(folder: &tempfile::TempDir, clock: &Arc<FixedClock>, node: &str) -
         site_url: None,
         repository_url: None,
         notifier: Arc::new(chancery_authority::alert::NoNotifier),
+        upstream: Arc::new(chancery_authority::external::NoUpstream),
     };
     Authority::open(config, Arc::clone(clock) as _, Arc::new(SystemRandomness)).await.unwrap()
 }

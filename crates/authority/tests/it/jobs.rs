@@ -91,6 +91,7 @@ async fn messages_that_nobody_takes_delay_no_crl() {
         site_url: None,
         repository_url: None,
         notifier: Arc::clone(&silence) as _,
+        upstream: Arc::new(chancery_authority::external::NoUpstream),
     };
     let authority = Authority::open(config, Arc::clone(&clock) as _, Arc::new(SystemRandomness)).await.unwrap();
     authority.ensure_administrator("admin@example.com", "correct horse battery").await.unwrap().unwrap();

@@ -51,6 +51,7 @@ impl World {
             site_url: None,
             repository_url: None,
             notifier: Arc::new(chancery_authority::alert::NoNotifier),
+            upstream: Arc::new(chancery_authority::external::NoUpstream),
         };
         let authority = Authority::open(config, Arc::clone(&clock) as _, Arc::new(SystemRandomness)).await.unwrap();
         authority.ensure_administrator("admin@example.com", "correct horse battery").await.unwrap().unwrap();

@@ -10,7 +10,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::build::template;
-use crate::template::{Template, presets, profile_problems, profile_warnings};
+use crate::template::{ProfileSigner, Template, presets, profile_problems, profile_warnings};
 
 fn ca(key_algorithm: KeyAlgorithm, path_length_max: Option<i64>) -> CertificationAuthority {
     let configuration = json!({ "level": "root", "key_algorithm": key_algorithm, "path_length_max": path_length_max });
@@ -52,7 +52,11 @@ fn problems(
     defaults: ProfileDefaults,
 ) -> Vec<(String, &'static str)> {
     let issuer = ca.map_or(ProfileIssuer::SelfSigned, |ca| ProfileIssuer::Ca(ca.id));
-    let problems = profile_problems(template, &profile(issuer, Some(defaults)), ca);
+    let problems = profile_problems(
+        template,
+        &profile(issuer, Some(defaults)),
+        ca.map_or(ProfileSigner::Itself, ProfileSigner::Ca),
+    );
     problems.into_iter().map(|it| (it.field, it.code)).collect()
 }
 

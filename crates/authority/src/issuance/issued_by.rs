@@ -1,0 +1,58 @@
+//! Who signs what a profile issues.
+
+use std::sync::Arc;
+
+use chancery_model::external::{ExternalCa, ExternalCaKind};
+use chancery_model::profile::ProfileIssuer;
+
+use crate::external::Capabilities;
+use crate::hierarchy::Issuer;
+
+#[derive(Clone)]
+pub(crate) enum IssuedBy {
+    /// The certificate's own key.
+    Itself,
+    Ca(Arc<Issuer>),
+    External(Arc<ExternalIssuer>),
+}
+
+/// A CA elsewhere, as far as a request must know it.
+pub(crate) struct ExternalIssuer {
+    pub ca: ExternalCa,
+    pub capabilities: Capabilities,
+}
+
+impl IssuedBy {
+    /// The issuer, where its certificate and key are here.
+    pub fn issuer(&self) -> Option<&Issuer> {
+        match self {
+            Self::Ca(issuer) => Some(issuer),
+            Self::Itself | Self::External(_) => None,
+        }
+    }
+
+    pub fn external(&self) -> Option<&ExternalIssuer> {
+        match self {
+            Self::External(external) => Some(external),
+            Self::Itself | Self::Ca(_) => None,
+        }
+    }
+
+    pub const fn is_itself(&self) -> bool {
+        matches!(self, Self::Itself)
+    }
+
+    pub fn profile_issuer(&self) -> ProfileIssuer {
+        match self {
+            Self::Itself => ProfileIssuer::SelfSigned,
+            Self::Ca(issuer) => ProfileIssuer::Ca(issuer.ca_id()),
+            Self::External(external) => ProfileIssuer::Ca(external.ca.id),
+        }
+    }
+}
+
+impl ExternalIssuer {
+    pub const fn kind(&self) -> ExternalCaKind {
+        self.ca.kind()
+    }
+}
