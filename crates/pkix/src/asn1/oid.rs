@@ -72,6 +72,8 @@ oids! {
     NO_REV_AVAIL = "2.5.29.56";
     AUTHORITY_INFO_ACCESS = "1.3.6.1.5.5.7.1.1";
     ACCESS_OCSP = "1.3.6.1.5.5.7.48.1";
+    /// RFC 8737 §6.1.
+    ACME_IDENTIFIER = "1.3.6.1.5.5.7.1.31";
     OCSP_BASIC = "1.3.6.1.5.5.7.48.1.1";
     OCSP_NONCE = "1.3.6.1.5.5.7.48.1.2";
     OCSP_ACCEPTABLE_RESPONSES = "1.3.6.1.5.5.7.48.1.4";

@@ -43,6 +43,8 @@ pub struct Extensions {
     pub no_rev_avail: bool,
     /// RFC 6960 §4.2.2.2.1: nobody asks whether this OCSP responder's own certificate is revoked.
     pub ocsp_no_check: bool,
+    /// RFC 8737 §3: SHA-256 of a key authorization, in a certificate that only answers an ACME challenge. Critical.
+    pub acme_identifier: Option<[u8; 32]>,
 }
 
 pub(crate) const URI: u8 = 0x86;
@@ -97,6 +99,9 @@ impl Extensions {
         }
         if self.ocsp_no_check {
             extension(w, oid::OCSP_NO_CHECK, false, |w| w.primitive(tag::NULL, &[]));
+        }
+        if let Some(digest) = &self.acme_identifier {
+            extension(w, oid::ACME_IDENTIFIER, true, |w| w.primitive(tag::OCTET_STRING, digest));
         }
     }
 }

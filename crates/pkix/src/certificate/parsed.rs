@@ -171,6 +171,10 @@ impl Certificate {
             oid::FRESHEST_CRL => known.freshest_crl = extensions::distribution_point_uris(one)?,
             oid::NO_REV_AVAIL => known.no_rev_avail = true,
             oid::OCSP_NO_CHECK => known.ocsp_no_check = true,
+            // Anything but one OCTET STRING of a SHA-256 digest is not what RFC 8737 means, and so is not known.
+            oid::ACME_IDENTIFIER if matches!(one.value, [tag::OCTET_STRING, 32, rest @ ..] if rest.len() == 32) => {
+                known.acme_identifier = one.value.get(2..).and_then(|digest| digest.try_into().ok());
+            }
             other => self.unknown_extensions.push(oid::to_identifier(other, one.offset)?),
         }
         Ok(())

@@ -64,6 +64,7 @@ fn leaf() -> Draft {
             freshest_crl: Vec::new(),
             no_rev_avail: false,
             ocsp_no_check: false,
+            acme_identifier: None,
         },
         key,
     }

@@ -382,6 +382,46 @@ proptest::proptest! {
     }
 }
 
+/// RFC 8737 §3, as a validating CA reads it: a critical extension that holds an OCTET STRING of 32 octets.
+#[test]
+fn an_answer_to_an_acme_challenge_is_written_and_read() {
+    let root = root(SignatureAlgorithm::EcdsaSha256, KeyAlgorithm::EcP256);
+    let digest = [0xa5; 32];
+    let extensions = Extensions {
+        subject_alt_names: vec![san(GeneralNameKind::DnsName, "www.acme.com")],
+        acme_identifier: Some(digest),
+        ..Extensions::default()
+    };
+    let key = Key::generate(KeyAlgorithm::EcP256);
+    let tbs = |extensions: &Extensions| {
+        let tbs = TbsCertificate {
+            serial: &SerialNumber::from_random([2; 16]),
+            signature_algorithm: root.algorithm,
+            issuer_der: root.certificate.subject_der(),
+            validity: VALIDITY,
+            subject_der: &dn("CN=ACME challenge").to_der(),
+            public_key: &key.public(),
+            extensions,
+        };
+        assemble(&tbs.to_der().unwrap(), root.algorithm, b"")
+    };
+    let der = tbs(&extensions);
+    let read = Certificate::from_der(&der).unwrap();
+    assert_eq!((read.extensions(), read.unknown_extensions()), (&extensions, [].as_slice()));
+    let (_, theirs) = X509Certificate::from_der(&der).unwrap();
+    let found = theirs.extensions().iter().find(|it| it.oid.to_id_string() == "1.3.6.1.5.5.7.1.31").unwrap();
+    assert!(found.critical);
+    assert_eq!(found.value, [&[4, 32], digest.as_slice()].concat());
+
+    // The same with another type around the digest is nothing that RFC 8737 knows.
+    let at = der.windows(2).position(|pair| pair == [4, 32]).unwrap();
+    let mut other = der;
+    other[at] = 0x0c;
+    let read = Certificate::from_der(&other).unwrap();
+    assert_eq!(read.extensions().acme_identifier, None);
+    assert_eq!(read.unknown_extensions()[0].to_string(), "1.3.6.1.5.5.7.1.31");
+}
+
 #[test]
 fn instants_without_an_encoding_are_refused() {
     let key = Key::generate(KeyAlgorithm::EcP256).public();
