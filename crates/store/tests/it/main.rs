@@ -6,13 +6,16 @@
 
 mod alerts;
 mod application;
+mod external;
 mod figures;
 mod group;
 mod import;
 mod inventory;
 mod jobs;
 mod lists;
+mod migration;
 mod nouns;
+mod order;
 mod random;
 mod revocation;
 mod world;
@@ -138,6 +141,22 @@ stories! {
         what_a_crl_lists_is_kept_until_the_crl_lets_it_go,
         clean_up_removes_all_but_the_serial_number,
         ended_access_tokens_are_forgotten;
+    external:
+        external_cas_read_back_and_are_not_mistaken_for_internal_ones,
+        a_name_is_one_cas_internal_or_external,
+        an_external_ca_is_kept_while_a_profile_or_an_order_needs_it,
+        connections_read_back_and_are_kept_while_a_ca_names_them,
+        other_nodes_learn_of_external_cas_and_connections_but_not_of_orders;
+    order:
+        an_order_goes_from_ordering_to_tidying_to_done,
+        a_certificate_is_renewed_by_one_order_at_a_time,
+        challenges_are_answered_while_their_order_is_under_way,
+        an_order_is_reserved_whole_or_not_at_all,
+        a_request_waits_and_ends_once,
+        a_key_made_for_an_order_goes_unless_a_certificate_has_it,
+        an_issued_order_is_recorded_in_one_write_and_cleaned_up_with_its_certificate;
+    migration:
+        a_store_without_external_cas_is_migrated_without_loss;
     random:
         random_writes_agree_with_a_model;
 }
