@@ -1,0 +1,199 @@
+//! An order, step by step (RFC 8555 §7.4): ask for it, prove the names (`prove.rs`), send the CSR and fetch the certificate
+//! (`finish.rs`).
+
+use chancery_authority::external::{Next, OrderInHand, Site, Step, UpstreamError, UpstreamErrorKind};
+use chancery_model::external::AcmeConfiguration;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use super::account::{Standing, opened};
+use super::client::{Account, Client, Signer};
+use super::progress::{Name, Progress, Stage};
+use super::prove::capital;
+use super::resources::{self, Identifier, OrderStatus, identifiers};
+use super::{Acme, advice, configuration};
+
+/// As many names as a certificate has at the largest CAs, twice.
+const AUTHORIZATIONS_MAX: usize = 200;
+/// With more orders than this in an account's list, one that got lost is not looked for.
+const LISTED_MAX: usize = 50;
+const LOST_MAX: usize = 5;
+/// How often an order is left to another request that uses it as well.
+const SHARED_MAX: u8 = 3;
+
+pub(super) struct Order<'a> {
+    pub acme: &'a Acme,
+    pub site: &'a Site,
+    pub hand: &'a OrderInHand,
+    pub config: &'a AcmeConfiguration,
+    pub client: Client<'a>,
+    pub account: Account,
+    pub progress: Progress,
+}
+
+#[derive(Deserialize)]
+struct OrderList {
+    orders: Vec<String>,
+}
+
+pub(super) async fn advance(acme: &Acme, site: &Site, hand: &OrderInHand) -> Result<Step, UpstreamError> {
+    let config = configuration(site)?;
+    let progress = Progress::read(&hand.order.state).ok_or_else(|| {
+        UpstreamError::lasting("what was written down about the order cannot be read; request the certificate again")
+    })?;
+    let client = acme.client(site, config, false).await?;
+    let account = opened(site, &client)?;
+    let stage = progress.stage;
+    let order = Order { acme, site, hand, config, client, account, progress };
+    match stage {
+        Stage::New => order.prepare().await,
+        Stage::Asked => order.ask().await,
+        Stage::Opened => order.choose().await,
+        Stage::Proving => order.prove().await,
+        Stage::Finalizing => order.finish().await,
+    }
+}
+
+impl Order<'_> {
+    pub(super) fn signer(&self) -> Signer<'_> {
+        Signer::Account(&self.account)
+    }
+
+    pub(super) async fn read<T: DeserializeOwned>(&self, url: &str, what: &str) -> Result<T, UpstreamError> {
+        let url = self.client.own(url)?;
+        self.client.read(&self.account, &url).await?.json(&self.client, what)
+    }
+
+    /// The order as it is at the CA now, and when to look again.
+    pub(super) async fn order_now(&self) -> Result<(resources::Order, Option<u32>), UpstreamError> {
+        let url = self.progress.order_url.as_deref().unwrap_or_default();
+        let answer = self.client.read(&self.account, &self.client.own(url)?).await?;
+        Ok((answer.json(&self.client, "order")?, answer.retry_after(self.site.now)))
+    }
+
+    pub(super) fn failed(&self, message: String) -> Step {
+        self.progress.step(Next::Failed { message: capital(&message) })
+    }
+
+    /// That the CA is about to be asked is written down before it is: from here on an order may exist there.
+    async fn prepare(mut self) -> Result<Step, UpstreamError> {
+        if let Err(message) = identifiers(&self.hand.order.csr) {
+            return Ok(self.failed(message));
+        }
+        self.progress.known_orders = self.listed().await;
+        self.progress.word = Some(self.acme.fresh.word(&*self.acme.randomness));
+        self.progress.stage = Stage::Asked;
+        Ok(self.progress.step(Next::Continue))
+    }
+
+    async fn ask(mut self) -> Result<Step, UpstreamError> {
+        let wanted = match identifiers(&self.hand.order.csr) {
+            Ok(wanted) => wanted,
+            Err(message) => return Ok(self.failed(message)),
+        };
+        let is_fresh = self.progress.word.as_deref().is_some_and(|word| self.acme.fresh.take(word));
+        if !is_fresh && let Some((url, found)) = self.lost(&wanted).await {
+            return Ok(self.open(url, found, &wanted));
+        }
+        let payload = self.payload(&wanted);
+        let with_replaces = payload.get("replaces").is_some();
+        let refusal = match self.client.post(self.signer(), &self.client.directory.new_order, &payload).await {
+            Ok(answer) => {
+                let url = answer.location(&self.client)?.to_string();
+                let found = answer.json(&self.client, "order")?;
+                return Ok(self.open(url, found, &wanted));
+            }
+            Err(refusal) => UpstreamError::from(refusal),
+        };
+        // RFC 9773 §5: the CA may know better whether something is replaced. That must not keep anybody from renewing.
+        if with_replaces && refusal.kind == UpstreamErrorKind::Lasting {
+            self.progress.without_replaces = true;
+            return Ok(self.progress.step(Next::Continue));
+        }
+        Err(refusal)
+    }
+
+    fn payload(&self, wanted: &[Identifier]) -> Value {
+        let mut payload = json!({ "identifiers": wanted });
+        let Some(fields) = payload.as_object_mut() else { return payload };
+        if let Some(profile) = &self.config.certificate_profile {
+            fields.insert("profile".to_owned(), json!(profile));
+        }
+        let predecessor = self
+            .hand
+            .predecessor
+            .as_ref()
+            .filter(|_| self.client.directory.renewal_info.is_some() && !self.progress.without_replaces);
+        if let Some(id) = predecessor.and_then(|it| advice::certificate_id(&it.der)) {
+            fields.insert("replaces".to_owned(), json!(id));
+        }
+        payload
+    }
+
+    fn open(&mut self, url: String, found: resources::Order, wanted: &[Identifier]) -> Step {
+        if sorted(found.identifiers) != wanted {
+            return self.failed(format!("{} made an order for other names than those asked for", self.client.whom));
+        }
+        if found.authorizations.len() > AUTHORIZATIONS_MAX {
+            return self.failed(format!("{} wants more than {AUTHORIZATIONS_MAX} proofs", self.client.whom));
+        }
+        self.progress.order_url = Some(url);
+        (self.progress.known_orders, self.progress.word) = (None, None);
+        self.progress.names = found
+            .authorizations
+            .into_iter()
+            .map(|authorization| Name { authorization, identifier: None, wildcard: false, proof: None })
+            .collect();
+        (self.progress.stage, self.progress.polls) = (Stage::Opened, 0);
+        self.progress.step(Next::Continue)
+    }
+
+    /// The account's orders (RFC 8555 §7.1.2.1), where the CA lists them and they are few.
+    async fn listed(&self) -> Option<Vec<String>> {
+        let url = self.client.own(&Standing::of(self.site).orders_url?).ok()?;
+        let answer = self.client.read(&self.account, &url).await.ok()?;
+        let OrderList { orders } = answer.json(&self.client, "list of orders").ok()?;
+        let has_more =
+            answer.headers.get_all("link").iter().any(|it| it.as_bytes().windows(4).any(|part| part == b"next"));
+        (orders.len() <= LISTED_MAX && !has_more).then_some(orders)
+    }
+
+    /// An order that the CA made when nobody was left to hear of it: it was not there before, it is for exactly our names
+    /// and nobody has sent a CSR. If it should be another request's, it is noticed when the CSR is sent.
+    async fn lost(&self, wanted: &[Identifier]) -> Option<(String, resources::Order)> {
+        let known = self.progress.known_orders.as_ref()?;
+        let listed = self.listed().await?;
+        for url in listed.iter().filter(|url| !known.contains(url)).take(LOST_MAX) {
+            let Ok(found) = self.read::<resources::Order>(url, "order").await else { continue };
+            if matches!(found.status, OrderStatus::Pending | OrderStatus::Ready)
+                && sorted(found.identifiers.clone()) == wanted
+            {
+                return Some((url.clone(), found));
+            }
+        }
+        None
+    }
+
+    /// The order has been used by another request for the same names; ours gets a new one.
+    pub(super) fn start_over(mut self) -> Result<Step, UpstreamError> {
+        if self.progress.shared >= SHARED_MAX {
+            return Ok(self.failed(format!(
+                "{} gave the same order to several requests for the same names. Next step: request again when the others \
+                 have ended",
+                self.client.whom
+            )));
+        }
+        self.progress.start_over();
+        Ok(self.progress.step(Next::Continue))
+    }
+}
+
+fn sorted(mut identifiers: Vec<Identifier>) -> Vec<Identifier> {
+    for one in &mut identifiers {
+        one.value.make_ascii_lowercase();
+    }
+    identifiers.sort();
+    identifiers.dedup();
+    identifiers
+}
