@@ -62,6 +62,8 @@ struct Inner {
     access: AccessState,
     stages: StageClock,
     jobs: JobState,
+    /// Notified whenever this node has ended a request.
+    waiting: tokio::sync::Notify,
     status: StatusState,
     site_url: Option<String>,
     repository_url: Option<String>,
@@ -109,6 +111,7 @@ impl Authority {
             access: AccessState::default(),
             stages: StageClock::default(),
             jobs: JobState::default(),
+            waiting: tokio::sync::Notify::new(),
             status: StatusState::default(),
             site_url: config.site_url,
             repository_url: config.repository_url,
@@ -213,6 +216,15 @@ impl Authority {
 
     pub(crate) fn upstream(&self) -> &dyn Upstream {
         self.0.upstream.as_ref()
+    }
+
+    pub(crate) fn waiting(&self) -> &tokio::sync::Notify {
+        &self.0.waiting
+    }
+
+    /// Lets everybody look who waits for a request.
+    pub(crate) fn wake_waiting(&self) {
+        self.0.waiting.notify_waiters();
     }
 
     pub(crate) fn job_state(&self) -> &JobState {

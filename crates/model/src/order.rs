@@ -77,6 +77,9 @@ pub struct OrderPlan {
     pub validity_max: Option<i64>,
     /// Whether a CA certificate was asked for.
     pub is_ca: bool,
+    /// Whether the server renews by itself.
+    #[serde(default)]
+    pub by_itself: bool,
     /// Whether the requester holds the key.
     pub from_csr: bool,
     /// The profile's `externalConfigs`.

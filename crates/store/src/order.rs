@@ -127,6 +127,13 @@ impl Reader {
         row.map(|mut row| row.id("request_id")).transpose()
     }
 
+    /// How many orders have ended that were to renew the certificate.
+    pub async fn ended_orders_renewing(&self, certificate: CertificateId) -> Result<u32, StoreError> {
+        let sql = "SELECT COUNT(*) FROM external_order WHERE renews = $1 AND phase <> 'ordering'";
+        let count = self.number(Query::new("external_order", sql, params![certificate])).await?;
+        Ok(u32::try_from(count).unwrap_or(u32::MAX))
+    }
+
     /// How many orders of the CA are not done.
     pub async fn open_orders(&self, ca: CaId) -> Result<u64, StoreError> {
         let sql = "SELECT COUNT(*) FROM external_order WHERE ca_id = $1 AND phase <> 'done'";

@@ -25,7 +25,7 @@ use crate::issuance::IssuedBy;
 
 pub use document::FieldReport;
 pub(crate) use document::{document, field_reports};
-pub(crate) use names::copy_common_name;
+pub(crate) use names::{copy_common_name, host_name};
 pub(crate) use usage::can_serve;
 
 /// A request as a door understood it.

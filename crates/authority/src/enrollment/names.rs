@@ -23,7 +23,8 @@ pub(crate) fn copy_common_name(subject: &[Sourced<Attribute>], sans: &mut Vec<So
     }
 }
 
-fn host_name(common_name: &str) -> Option<GeneralName> {
+/// The name that a common name stands for, if it is a host's.
+pub(crate) fn host_name(common_name: &str) -> Option<GeneralName> {
     if common_name.parse::<IpAddr>().is_ok() {
         GeneralName::parse(GeneralNameKind::IpAddress, common_name).ok()
     } else if common_name.contains('.') || common_name.eq_ignore_ascii_case("localhost") {

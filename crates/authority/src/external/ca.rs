@@ -13,7 +13,7 @@ use serde_json::json;
 use zeroize::Zeroizing;
 
 use super::check;
-use super::upstream::{Settled, UpstreamError, UpstreamErrorKind};
+use super::upstream::{NEXT_ACCOUNT_KEY, Settled, UpstreamError, UpstreamErrorKind};
 use crate::Authority;
 use crate::call::Call;
 use crate::error::Error;
@@ -113,21 +113,29 @@ impl Authority {
         Ok((after, warnings))
     }
 
-    /// Gives the account at the CA a new key (RFC 8555 §7.3.5).
+    /// Gives the account at the CA a new key (RFC 8555 §7.3.5). A kind that must not lose the new key if this process dies
+    /// has it stored before the CA hears of it, and is called again.
     pub async fn change_account_key(&self, call: &Call, id: CaId) -> Result<ExternalCa, Error> {
         call.requester.require(Permission::CaEdit)?;
-        let before = self.external_ca_of(call.project_id(), id).await?;
-        let site = self.site_of(before.clone()).await?;
-        let implementation = self.implementation(before.kind())?;
-        let settled = implementation.change_account_key(&site).await.map_err(|error| told(&before, error))?;
-        let Some(settled) = settled else {
-            let text = format!("the certification authority '{}' has no account key", before.name);
-            return Err(Error::malformed("ca.account_key", "caId", text));
-        };
-        let mut after = before.clone();
-        self.keep_settled(&mut after, settled).await?;
-        self.change_external_ca(call, (&before, &mut after), AuditEvent::CaAccountKeyChanged, json!({})).await?;
-        Ok(after)
+        let mut ca = self.external_ca_of(call.project_id(), id).await?;
+        let implementation = self.implementation(ca.kind())?;
+        loop {
+            let site = self.site_of(ca.clone()).await?;
+            let was_prepared = site.secrets.contains_key(NEXT_ACCOUNT_KEY);
+            let settled = implementation.change_account_key(&site).await.map_err(|error| told(&ca, error))?;
+            let Some(settled) = settled else {
+                let text = format!("the certification authority '{}' has no account key", ca.name);
+                return Err(Error::malformed("ca.account_key", "caId", text));
+            };
+            let is_prepared = settled.secrets.contains_key(NEXT_ACCOUNT_KEY);
+            let before = ca.clone();
+            self.keep_settled(&mut ca, settled).await?;
+            let details = json!({ "prepared": is_prepared });
+            self.change_external_ca(call, (&before, &mut ca), AuditEvent::CaAccountKeyChanged, details).await?;
+            if !is_prepared || was_prepared {
+                return Ok(ca);
+            }
+        }
     }
 
     /// Removes a CA that no profile names and that no order is under way at. What it issued stays.

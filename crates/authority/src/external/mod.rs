@@ -9,10 +9,20 @@
 //! | `upstream.rs` | the traits that the crate `upstream` implements |
 //! | `schema.rs`, `connection.rs` | app connections: which apps there are, and their sealed credentials |
 //! | `ca.rs`, `check.rs`, `site.rs` | external CAs: stored, checked, opened |
+//! | `advance.rs` | the job of an order: step by step, then tidying up |
+//! | `accept.rs`, `home.rs` | what came back: held against what was asked for, and recorded; or why not |
+//! | `request.rs` | waiting for a request, cancelling it, triggering its validation |
+//! | `revoke.rs`, `advice.rs` | telling the CA of a revocation; asking it when to renew |
 
+mod accept;
+pub(crate) mod advance;
+pub(crate) mod advice;
 mod ca;
 mod check;
 mod connection;
+mod home;
+mod request;
+pub(crate) mod revoke;
 pub mod schema;
 mod site;
 mod upstream;
@@ -25,9 +35,12 @@ use crate::error::Error;
 
 pub use ca::{ExternalCaPatch, NewExternalCa};
 pub(crate) use check::{is_path, is_segment};
+pub(crate) use home::asking_renewal_time;
+pub(crate) use request::advancing;
+
 pub use connection::{ConnectionPatch, NewConnection};
 pub use upstream::{
-    Asking, Capabilities, ExternalCertificate, IntermediateWish, Next, NoUpstream, OpenedConnection, OrderInHand,
+    Asking, Capabilities, ExternalCertificate, IntermediateWish, NEXT_ACCOUNT_KEY, Next, NoUpstream, OpenedConnection, OrderInHand,
     RenewalAdvice, Settled, Site, Step, Tidied, Upstream, UpstreamCa, UpstreamError, UpstreamErrorKind,
 };
 

@@ -62,7 +62,8 @@ pub trait UpstreamCa: Send + Sync {
         certificate: &'a ExternalCertificate,
     ) -> Asking<'a, Option<RenewalAdvice>>;
 
-    /// A new key for the account at the CA (RFC 8555 §7.3.5). `None` where there is no such thing.
+    /// A new key for the account at the CA (RFC 8555 §7.3.5). `None` where there is no such thing. With a secret
+    /// [`NEXT_ACCOUNT_KEY`] in the answer it is only prepared: stored, and called again, it takes force.
     fn change_account_key<'a>(&'a self, site: &'a Site) -> Asking<'a, Option<Settled>>;
 }
 
@@ -109,6 +110,10 @@ impl OpenedConnection {
         })
     }
 }
+
+/// The secret that is an account's next key. It is stored before the CA hears of it: otherwise a process that dies in
+/// between would leave an account whose key nobody has.
+pub const NEXT_ACCOUNT_KEY: &str = "nextAccountKey";
 
 /// What to keep of the relation to a CA.
 pub struct Settled {

@@ -14,7 +14,10 @@ use super::renew;
 use crate::Authority;
 use crate::call::Call;
 use crate::error::Error;
+use crate::external::IntermediateWish;
 
+/// How long a CA signed elsewhere lasts when nobody says: five years. The signer may make it shorter.
+const OUTSIDE_LIFE_SECONDS: i64 = 5 * 365 * 86_400;
 /// Longest chain that is imported.
 const CHAIN_MAX: usize = 10;
 
@@ -130,6 +133,55 @@ impl Authority {
         }
         let imported = self.as_imported(&ca, &own, &chain, current.map_or(1, |it| it.certificate.version + 1));
         self.activate(call, &ca, imported, AuditEvent::CaCertificateImported).await
+    }
+
+    /// Has the CA signed by the CA behind its signing configuration's app connection, and installs what comes back: CSR,
+    /// signature and import in one step.
+    pub async fn install_signed_elsewhere(
+        &self,
+        call: &Call,
+        id: CaId,
+        path_length_max: i64,
+        not_after: Option<Timestamp>,
+    ) -> Result<CaCertificate, Error> {
+        call.requester.require(Permission::CaEdit)?;
+        let ca = self.ca_of(call, id).await?;
+        let Some(signer) = ca.configuration.signing.as_ref().and_then(|it| it.outside.clone()) else {
+            let text = "the CA's signing configuration names no outside signer; set it to type vault with appConnectionId first";
+            return Err(Error::malformed("ca.signing", "caId", text));
+        };
+        let wanted = match path_length_max {
+            -1 => ca.configuration.path_length_max.unwrap_or(-1),
+            length => length,
+        };
+        let now = self.now();
+        let not_after =
+            not_after.or(ca.configuration.not_after).unwrap_or_else(|| now.plus_seconds(OUTSIDE_LIFE_SECONDS));
+        if not_after <= now {
+            return Err(Error::malformed("ca.not_after", "notAfter", "must be in the future"));
+        }
+        let connection = self.connection_of(ca.project_id, signer.connection_id).await?;
+        let opened = self.open_connection(&connection).await?;
+        let csr = self.ca_csr(call, id).await?;
+        let csr = chancery_pkix::CertificationRequest::from_pem(&csr).map_err(Error::internal)?;
+        let wish = IntermediateWish {
+            csr: csr.der().to_vec(),
+            not_after,
+            path_length_max: certify::path_length(wanted, None)?,
+            mount: signer.mount,
+            issuer_ref: signer.issuer_ref,
+            now,
+        };
+        let signed = self.upstream().sign_intermediate(&opened, &wish).await.map_err(|error| {
+            tracing::warn!(ca = %ca.name, %error, detail = error.detail, "An outside signer did not sign a CA.");
+            Error::malformed("ca.upstream", "caId", error.text)
+        })?;
+        let Some((own, chain)) = signed.split_first() else {
+            return Err(Error::malformed("ca.upstream", "caId", "the outside signer answered without a certificate"));
+        };
+        let encode = |der: &Vec<u8>| chancery_pkix::pem::encode(chancery_pkix::pem::CERTIFICATE, der);
+        let chain: String = chain.iter().map(encode).collect();
+        self.import_ca_certificate(call, id, &encode(own), &chain).await
     }
 
     pub(super) fn as_imported(

@@ -4,7 +4,7 @@ use chancery_pkix::{Certificate, ForeignCertificate};
 
 /// The chain that could be made, nearest issuer first.
 #[derive(Debug, Default)]
-pub(super) struct Chain {
+pub(crate) struct Chain {
     pub above: Vec<ForeignCertificate>,
     /// Those that belong to no place in it.
     pub unrelated: Vec<ForeignCertificate>,
@@ -71,7 +71,7 @@ fn issuer_among(child: &ForeignCertificate, others: &[ForeignCertificate]) -> Op
 }
 
 /// `None` where key or signature are of a kind that is not checked here.
-fn has_signed(issuer: &ForeignCertificate, child: &ForeignCertificate) -> Option<bool> {
+pub(crate) fn has_signed(issuer: &ForeignCertificate, child: &ForeignCertificate) -> Option<bool> {
     let child = Certificate::from_der(child.der()).ok()?;
     child.signature_algorithm()?;
     let key = Certificate::from_der(issuer.der()).ok()?.public_key().ok()?;

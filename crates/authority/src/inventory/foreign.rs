@@ -47,7 +47,7 @@ pub(super) fn from_der(field: &str, der: &[u8]) -> Result<ForeignCertificate, Er
 }
 
 /// What lists and searches go by.
-pub(super) fn description(foreign: &ForeignCertificate) -> CertificateDescription {
+pub(crate) fn description(foreign: &ForeignCertificate) -> CertificateDescription {
     CertificateDescription {
         subject: foreign.subject.clone(),
         sans: foreign.subject_alt_names.clone(),
@@ -71,7 +71,7 @@ pub(super) fn description(foreign: &ForeignCertificate) -> CertificateDescriptio
 
 /// The serial number as this inventory writes all of them: hex of whole octets, without the zero octet that only keeps a
 /// number positive.
-pub(super) fn serial_number(foreign: &ForeignCertificate) -> String {
+pub(crate) fn serial_number(foreign: &ForeignCertificate) -> String {
     let hex = foreign.serial_hex.as_str();
     match hex.strip_prefix("00") {
         Some(rest) if rest.starts_with(['8', '9', 'a', 'b', 'c', 'd', 'e', 'f']) => rest.to_owned(),

@@ -10,6 +10,9 @@ pub(crate) mod cleanup;
 mod foreign;
 pub mod import;
 
+pub(crate) use chain::{Chain, has_signed};
+pub(crate) use foreign::{description, serial_number};
+
 pub use bundle::{BundleEntry, BundleImport, BundleItem};
 pub use cleanup::{CleanUpPatch, CleanUpPolicy};
 pub use import::{ImportOutcome, ImportRequest, Imported};

@@ -4,8 +4,7 @@ use chancery_keys::PrivateKey;
 use chancery_model::audit::AuditEvent;
 use chancery_model::certificate::Certificate;
 use chancery_model::permission::{Permission, Role};
-use chancery_model::request::{CertificateRequest, RequestStatus};
-use chancery_model::{CertificateId, KeyId, ProjectId, RequestId};
+use chancery_model::{CertificateId, KeyId, ProjectId};
 use chancery_pkix::pkcs12;
 use chancery_store::{Change, Write};
 
@@ -167,36 +166,6 @@ impl Authority {
             call.audit(self.now(), AuditEvent::CertificateDeleted, Some(("certificate", id.as_uuid())), details);
         self.commit(Write::default().with(Change::DeleteCertificate(id)).audited(audit)).await?;
         Ok(certificate)
-    }
-
-    /// Cancels a request that is not finished. A finished one stays as it is.
-    pub async fn cancel_request(&self, call: &Call, id: RequestId) -> Result<(CertificateRequest, bool), Error> {
-        call.requester.require_somewhere(Permission::CertificateIssue)?;
-        let request = self.reader().request(call.project_id(), id).await?;
-        let mut request = request.ok_or_else(|| Error::not_found("Certificate request", id))?;
-        call.requester.require_in(request.application_id, Permission::CertificateIssue)?;
-        let open = matches!(
-            request.status,
-            RequestStatus::Pending | RequestStatus::PendingApproval | RequestStatus::PendingValidation
-        );
-        if !open {
-            return Ok((request, false));
-        }
-        let now = self.now();
-        let message = "Cancelled by the requester".to_owned();
-        let change = Change::SetRequestStatus {
-            id,
-            expected: request.status,
-            status: RequestStatus::Failed,
-            error_message: Some(message.clone()),
-            at: now,
-        };
-        let audit =
-            call.audit(now, AuditEvent::RequestCancelled, Some(("request", id.as_uuid())), serde_json::json!({}));
-        self.commit(Write::default().with(change).audited(audit)).await?;
-        request.status = RequestStatus::Failed;
-        request.error_message = Some(message);
-        Ok((request, true))
     }
 
     /// Opens a sealed key of the project.

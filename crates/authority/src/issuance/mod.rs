@@ -76,6 +76,17 @@ pub enum Issuance {
     Pending(Box<PendingRequest>),
 }
 
+impl Issuance {
+    /// The certificate, unless it is still to come.
+    #[must_use]
+    pub fn into_issued(self) -> Option<Issued> {
+        match self {
+            Self::Issued(issued) => Some(*issued),
+            Self::Pending(_) => None,
+        }
+    }
+}
+
 /// A request that is on disk and has no certificate yet.
 pub struct PendingRequest {
     pub request: CertificateRequest,

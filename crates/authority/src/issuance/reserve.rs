@@ -6,7 +6,7 @@ use chancery_model::certificate::Certificate;
 use chancery_model::enrollment::{Enrollment, KeySource};
 use chancery_model::external::ExternalCaKind;
 use chancery_model::identity::ActorId;
-use chancery_model::job::{Fence, JobKey, JobKind, NewJob};
+use chancery_model::job::Fence;
 use chancery_model::order::{ExternalOrder, OrderPhase, OrderPlan};
 use chancery_model::request::{CertificateRequest, RequestStatus};
 use chancery_model::{RequestId, Timestamp};
@@ -19,6 +19,7 @@ use super::{ExternalIssuer, Ground, Issuance, PendingRequest, SubjectKey, signed
 use crate::Authority;
 use crate::call::Call;
 use crate::error::Error;
+use crate::external::advancing;
 
 /// What is about to be reserved.
 pub(super) struct Reservation<'a> {
@@ -134,16 +135,6 @@ impl Authority {
     }
 }
 
-/// The job that takes an order on.
-pub(crate) fn advancing(order: &ExternalOrder, due_at: Timestamp) -> NewJob {
-    NewJob {
-        key: JobKey { kind: JobKind::AdvanceOrder, object: order.request_id.as_uuid() },
-        project_id: order.project_id,
-        due_at,
-        deadline: order.give_up_at,
-    }
-}
-
 /// Whoever renews owns the successor; the server renews for the owner.
 fn requester_of(call: &Call, predecessor: Option<&Certificate>) -> ActorId {
     match predecessor {
@@ -179,6 +170,7 @@ fn new_order(
             ttl: enrollment.validity.value.ttl.as_seconds(),
             validity_max: ground.template.rules.validity_max().map(|most| most.as_seconds()),
             is_ca: enrollment.basic_constraints.value.is_ca,
+            by_itself: call.requester.actor_id() == ActorId::System,
             from_csr: matches!(enrollment.key, KeySource::Csr(_) | KeySource::ReuseCsr(_)),
             external_configs: ground.settings().external_configs.clone(),
         },

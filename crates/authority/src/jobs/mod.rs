@@ -20,7 +20,7 @@ use chancery_store::{Change, Conflict, StoreError, Write};
 use tokio::task::JoinSet;
 
 use crate::error::Error;
-use crate::{Authority, alert, hierarchy, inventory, renewal, revocation, status};
+use crate::{Authority, alert, external, hierarchy, inventory, renewal, revocation, status};
 
 pub(crate) use backoff::Backoff;
 
@@ -203,9 +203,9 @@ impl Authority {
             JobKind::CheckExpiry => alert::expiry::run(self, job, fence).await,
             JobKind::Deliver => alert::deliver::run(self, job, fence).await,
             JobKind::CleanUp => inventory::cleanup::run(self, job, fence).await,
-            JobKind::AdvanceOrder | JobKind::RevokeExternally | JobKind::AskRenewalTime => {
-                Err(Error::internal("orders are not advanced yet"))
-            }
+            JobKind::AdvanceOrder => external::advance::run(self, job, fence).await,
+            JobKind::RevokeExternally => external::revoke::run(self, job, fence).await,
+            JobKind::AskRenewalTime => external::advice::run(self, job, fence).await,
         }
     }
 

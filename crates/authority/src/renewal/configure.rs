@@ -13,6 +13,7 @@ use super::due;
 use crate::Authority;
 use crate::call::Call;
 use crate::error::Error;
+use crate::external::asking_renewal_time;
 
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RenewalConfiguration {
@@ -65,7 +66,15 @@ impl Authority {
         let audit = call.audit(now, AuditEvent::CertificateConfigured, Some(("certificate", id.as_uuid())), details);
         let settings = (settings != RenewalSettings::default()).then_some(settings);
         let change = Change::ConfigureRenewal { id, renew_before_days: days, due_at, settings, at: now };
-        self.commit(Write::default().with(change).audited(audit)).await?;
+        let mut write = Write::default().with(change).audited(audit);
+        // Its CA may want it renewed earlier or later.
+        if due_at.is_some()
+            && let Some((_, kind)) = self.external_ca_of_certificate(&certificate).await?
+            && self.advises_renewal(Some(kind))
+        {
+            write = write.with(Change::ScheduleJob(asking_renewal_time(&certificate, now)));
+        }
+        self.commit(write).await?;
         Ok(result)
     }
 

@@ -65,7 +65,7 @@ impl World {
             ..Attributes::default()
         };
         let request = IssueRequest { target, csr: None, attributes, metadata: Vec::new() };
-        let id = self.authority.issue(&self.admin, request).await.unwrap().certificate.id;
+        let id = self.authority.issue(&self.admin, request).await.unwrap().into_issued().unwrap().certificate.id;
         let wanted = RenewalConfiguration {
             renew_at: Some(RenewAt::Before(Ttl::DAY)),
             renew_jitter: Ttl::from_seconds(1),
@@ -197,7 +197,8 @@ async fn a_certificate_revoked_halfway_has_no_successor() {
 async fn of_a_renewal_by_hand_and_one_by_itself_one_succeeds() {
     let world = World::start().await;
     let (old, _, fence) = world.leased().await;
-    let by_hand = world.authority.renew(&world.admin, old.id, RenewRequest::default()).await.unwrap();
+    let by_hand =
+        world.authority.renew(&world.admin, old.id, RenewRequest::default()).await.unwrap().into_issued().unwrap();
     assert_eq!(world.go_on(&old, Some(fence)).await, Some(Conflict::Stale));
     assert_eq!(world.read(old.id).await.renewal.renewed_by, Some(by_hand.certificate.id));
 

@@ -16,6 +16,9 @@ mod outlook;
 mod renew;
 pub(crate) mod scheduled;
 
+pub(crate) use outlook::RenewalOutlook;
+pub(crate) use scheduled::next_try;
+
 pub use configure::{ConfiguredRenewal, RenewalConfiguration};
 pub use forecast::{Forecast, OverdueRenewal};
 pub use obstacle::{RenewalCounters, RenewalErrorType};

@@ -101,7 +101,7 @@ pub struct RenewalCounters {
 }
 
 impl RenewalCounters {
-    pub(super) fn count_renewed(&self) {
+    pub(crate) fn count_renewed(&self) {
         self.renewed.fetch_add(1, Ordering::Relaxed);
     }
 

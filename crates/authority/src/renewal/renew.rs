@@ -89,6 +89,16 @@ impl Authority {
         let profile_id = profile_of(old).map_err(Obstacle::Request)?;
         self.check_standing(call, old, profile_id, fence.is_some()).await?;
         let profile = self.profile_in_force(call.project_id(), profile_id).await.map_err(Obstacle::Request)?;
+        if let Some(external) = profile.issued_by.external().filter(|it| !it.capabilities.renew) {
+            let text = format!(
+                "certificates of the certification authority '{}' cannot be renewed from here",
+                external.ca.name
+            );
+            return Err(Obstacle::Standing(
+                RenewalErrorType::NotEligible,
+                Error::malformed("renewal.not_eligible", "", text),
+            ));
+        }
         check_source(old, &profile, source, fence.is_some()).map_err(Obstacle::Request)?;
         if fence.is_some() {
             check_custody(&profile, source).map_err(Obstacle::Request)?;

@@ -60,6 +60,8 @@ pub struct Revoked {
     pub revocation: Revocation,
     /// Whether CRL and OCSP tell it: not for self-signed certificates, whose issuer is themselves.
     pub is_published: bool,
+    /// Whether the certificate's CA is run elsewhere and is being told.
+    pub asks_externally: bool,
 }
 
 impl Authority {
@@ -108,6 +110,7 @@ impl Authority {
             ));
         }
         let held = step(certificate.revocation, reason)?;
+        let telling = self.telling_of_revocation(&certificate, reason).await?;
         let now = self.now();
         let revocation = Revocation { at: now, reason };
         let key = self.issuing_key(&certificate).await?;
@@ -126,13 +129,20 @@ impl Authority {
         let mut write = Write::default();
         write.changes.extend(first);
         write.changes.push(Change::RevokeCertificate { id: certificate.id, revocation, held, entry });
+        let asks_externally = telling.is_some();
+        write.changes.extend(telling);
         if let Some(key) = key {
             let crls = self.reader().crls_of_key(key).await?;
             write.changes.extend(publications(&crls, certificate.crl_partition, now));
         }
         write.audit.push(call.audit(now, AuditEvent::CertificateRevoked, object, details));
         match self.commit(write).await {
-            Ok(()) => Ok(Revoked { certificate, revocation, is_published: key.is_some() }),
+            Ok(()) => {
+                if asks_externally {
+                    self.wake_jobs();
+                }
+                Ok(Revoked { certificate, revocation, is_published: key.is_some(), asks_externally })
+            }
             // Somebody else was faster: say what stands now.
             Err(Error::Store(StoreError::Conflict(Conflict::AlreadyRevoked))) => {
                 let now_stands = self.certificate_of(call, certificate.id).await?.revocation;

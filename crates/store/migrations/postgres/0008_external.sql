@@ -40,6 +40,7 @@ CREATE TABLE external_order (
 );
 -- A certificate is renewed by one order at a time.
 CREATE UNIQUE INDEX external_order_renews ON external_order (renews) WHERE renews IS NOT NULL AND phase = 'ordering';
+CREATE INDEX external_order_renewals ON external_order (renews) WHERE renews IS NOT NULL;
 CREATE INDEX external_order_open ON external_order (ca_id) WHERE phase <> 'done';
 
 -- What this server's listeners answer to a CA that looks whether a name is ours.

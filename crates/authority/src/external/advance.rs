@@ -1,0 +1,322 @@
+//! The job of an order: step after step at the CA, each written down before the next, until there is a certificate or a
+//! reason why not; then what the order left outside is removed.
+//!
+//! Everything is written under the job's fence. What dies in between is taken up by whoever leases the job next, from the
+//! last state that was written.
+
+use std::time::Duration;
+
+use chancery_model::RequestId;
+use chancery_model::audit::{AuditEvent, Outcome};
+use chancery_model::authority::CaStatus;
+use chancery_model::certificate::Certificate;
+use chancery_model::external::ExternalCa;
+use chancery_model::job::{Fence, Job};
+use chancery_model::order::{ExternalOrder, OrderPhase};
+use chancery_model::request::RequestStatus;
+use chancery_store::{Change, Conflict, ExternalChange, StoreError, Write};
+use serde_json::json;
+
+use super::accept;
+use super::upstream::{ExternalCertificate, Next, OrderInHand, Site, Step, Tidied, UpstreamError, UpstreamErrorKind};
+use crate::Authority;
+use crate::call::Call;
+use crate::error::Error;
+use crate::jobs::{Backoff, LEASE_SECONDS};
+
+/// Steps in a row, before the job makes room for others.
+const STEPS_MAX: usize = 64;
+/// For one step.
+const STEP_SECONDS: u64 = 75;
+/// The longest wait between two looks at a CA, whatever it asks for.
+const WAIT_MAX_SECONDS: i64 = 6 * 3_600;
+const ERROR_BACKOFF: Backoff = Backoff { first: 3, longest: 900 };
+/// How long it is tried to remove what an order left outside.
+const TIDYING_SECONDS: i64 = 7 * 86_400;
+
+pub(crate) async fn run(authority: &Authority, job: &Job, fence: Fence) -> Result<(), Error> {
+    let id = RequestId::from_uuid(job.key.object);
+    let Some(order) = authority.reader().order(job.project_id, id).await? else {
+        return authority.commit(Write::default().with(Change::FinishJob { fence, next: None })).await;
+    };
+    let turn = Turn { authority, job, fence };
+    match order.phase {
+        OrderPhase::Done => turn.finish(Write::default(), None).await,
+        OrderPhase::Tidying => turn.tidy(order).await,
+        OrderPhase::Ordering => match turn.advance(order).await {
+            // Cancelled while a step was taken? Then the fence still holds, and there is something to tidy.
+            Err(Error::Store(StoreError::Conflict(Conflict::Stale))) => {
+                match authority.reader().order(job.project_id, id).await? {
+                    Some(order) if order.phase == OrderPhase::Tidying => turn.tidy(order).await,
+                    _ => Err(Error::Store(StoreError::Conflict(Conflict::Stale))),
+                }
+            }
+            other => other,
+        },
+    }
+}
+
+/// Whether a lease goes on after a step.
+#[derive(PartialEq, Eq)]
+enum Turned {
+    GoesOn,
+    /// The job was finished for now.
+    Over,
+}
+
+/// One lease of an order's job.
+pub(super) struct Turn<'a> {
+    pub authority: &'a Authority,
+    pub job: &'a Job,
+    pub fence: Fence,
+}
+
+impl Turn<'_> {
+    async fn advance(&self, order: ExternalOrder) -> Result<(), Error> {
+        let authority = self.authority;
+        let Some(ca) = authority.reader().external_ca(order.project_id, order.ca_id).await? else {
+            return self.fail(&order, "the certification authority was removed", None).await;
+        };
+        let implementation = authority.implementation(ca.kind())?;
+        let (old, predecessor) = self.predecessor(&order).await?.unzip();
+        let mut site = match self.open(&order, ca).await? {
+            Ok(site) => site,
+            Err(text) => return self.put_off(&order, &UpstreamError::passing(text)).await,
+        };
+        let mut hand = OrderInHand { order, predecessor };
+        for _ in 0..STEPS_MAX {
+            if authority.now() > hand.order.give_up_at {
+                let last = self.job.last_error.as_deref().unwrap_or("it did not finish");
+                let text = format!("given up after {}: {last}", lasted(&hand.order));
+                return self.fail(&hand.order, &text, None).await;
+            }
+            site.now = authority.now();
+            match in_time(implementation.advance(&site, &hand)).await {
+                Err(error) if error.kind == UpstreamErrorKind::Lasting => {
+                    self.log(&site.ca, &error);
+                    return self.fail(&hand.order, &error.text, None).await;
+                }
+                Err(error) => {
+                    self.log(&site.ca, &error);
+                    return self.put_off(&hand.order, &error).await;
+                }
+                Ok(step) => {
+                    if self.stepped(&mut hand.order, step, old.as_ref()).await? == Turned::Over {
+                        return Ok(());
+                    }
+                }
+            }
+        }
+        self.finish(Write::default(), Some(1)).await
+    }
+
+    /// Writes down what a step has come to.
+    async fn stepped(
+        &self,
+        order: &mut ExternalOrder,
+        step: Step,
+        predecessor: Option<&Certificate>,
+    ) -> Result<Turned, Error> {
+        let Step { state, reference, challenges, next } = step;
+        let now = self.authority.now();
+        order.state = state;
+        order.reference = reference.or_else(|| order.reference.take());
+        let kept = Change::External(ExternalChange::AdvanceOrder {
+            request_id: order.request_id,
+            state: order.state.clone(),
+            reference: order.reference.clone(),
+            challenges,
+            at: now,
+        });
+        match next {
+            Next::Continue => {
+                let extend = Change::ExtendLease { fence: self.fence, lease_until: now.plus_seconds(LEASE_SECONDS) };
+                self.authority.commit(Write::default().with(extend).with(kept)).await?;
+                return Ok(Turned::GoesOn);
+            }
+            Next::Wait { seconds, validating, message } => {
+                let status = if validating { RequestStatus::PendingValidation } else { RequestStatus::Pending };
+                let told = Change::SetRequestPending { id: order.request_id, status, message: Some(message), at: now };
+                let wait = i64::from(seconds).clamp(1, WAIT_MAX_SECONDS);
+                self.finish(Write::default().with(kept).with(told), Some(wait)).await?;
+            }
+            Next::Failed { message } => self.fail(order, &message, None).await?,
+            Next::Issued { chain, warnings } => match accept::accept(order, &chain, now)? {
+                Ok(mut accepted) => {
+                    let more = warnings
+                        .into_iter()
+                        .map(|text| chancery_model::Warning::new("external.ca", "certificate", text));
+                    accepted.warnings.extend(more);
+                    self.bring_home(order, accepted, predecessor).await?;
+                }
+                Err(faults) => self.quarantine(order, chain.first(), &faults).await?,
+            },
+        }
+        Ok(Turned::Over)
+    }
+
+    /// Whether the CA may be asked; the text says what is in the way for now.
+    async fn open(&self, order: &ExternalOrder, ca: ExternalCa) -> Result<Result<Site, String>, Error> {
+        if ca.status != CaStatus::Active {
+            return Ok(Err(format!("the certification authority '{}' is {}", ca.name, ca.status.as_str())));
+        }
+        match self.authority.site_of(ca).await {
+            Ok(site) => Ok(Ok(site)),
+            Err(Error::NotFound { .. }) => {
+                Ok(Err("an app connection of the certification authority was removed; give it another".to_owned()))
+            }
+            Err(error) => {
+                tracing::warn!(%error, request = %order.request_id, "An external CA could not be opened.");
+                Err(error)
+            }
+        }
+    }
+
+    /// The certificate that is renewed, and what its CA knows of it.
+    async fn predecessor(&self, order: &ExternalOrder) -> Result<Option<(Certificate, ExternalCertificate)>, Error> {
+        let Some(id) = order.renews else { return Ok(None) };
+        let Some(old) = self.authority.reader().certificate(order.project_id, id).await? else { return Ok(None) };
+        let known = self.authority.external_certificate(&old).await?;
+        Ok(Some((old, known)))
+    }
+
+    /// Ends the lease; the job is due again after so many seconds, or gone.
+    pub(super) async fn finish(&self, rest: Write, next_seconds: Option<i64>) -> Result<(), Error> {
+        let next = next_seconds.map(|seconds| self.authority.now().plus_seconds(seconds));
+        let mut write = Write::default().with(Change::FinishJob { fence: self.fence, next });
+        write.changes.extend(rest.changes);
+        write.audit.extend(rest.audit);
+        self.authority.commit(write).await
+    }
+
+    /// Something is in the way that may pass.
+    async fn put_off(&self, order: &ExternalOrder, error: &UpstreamError) -> Result<(), Error> {
+        let now = self.authority.now();
+        let wait = ERROR_BACKOFF.seconds(self.job.attempts, self.authority.random());
+        let asked = match error.kind {
+            UpstreamErrorKind::Passing { retry_after } => i64::from(retry_after.unwrap_or(0)),
+            UpstreamErrorKind::Lasting => 0,
+        };
+        let due_at = now.plus_seconds(wait.max(asked.min(WAIT_MAX_SECONDS)));
+        let message = format!("{}; tried again at {due_at}", error.text);
+        let retry = Change::RetryJob { fence: self.fence, due_at, error: error.text.clone() };
+        let told = Change::SetRequestPending {
+            id: order.request_id,
+            status: RequestStatus::Pending,
+            message: Some(message),
+            at: now,
+        };
+        self.authority.commit(Write::default().with(retry).with(told)).await
+    }
+
+    /// What came back is put aside: nobody gets it, and somebody must look at it.
+    async fn quarantine(&self, order: &ExternalOrder, der: Option<&Vec<u8>>, faults: &[String]) -> Result<(), Error> {
+        let text = format!(
+            "the certification authority sent a certificate that was not what had been asked for, so it was put aside: {}. Have it looked at, and revoked there",
+            faults.join("; ")
+        );
+        self.fail(order, &text, Some(der.cloned().unwrap_or_default())).await
+    }
+
+    /// The end of an order without a certificate.
+    pub(super) async fn fail(
+        &self,
+        order: &ExternalOrder,
+        message: &str,
+        quarantined: Option<Vec<u8>>,
+    ) -> Result<(), Error> {
+        let authority = self.authority;
+        let call = Call::system(order.project_id);
+        let now = authority.now();
+        let event = if quarantined.is_some() { AuditEvent::CertificateQuarantined } else { AuditEvent::OrderFailed };
+        let details = json!({
+            "caId": order.ca_id, "message": message, "reference": order.reference, "renewedFrom": order.renews,
+            "fingerprintSha256": quarantined.as_ref().map(|der| hex::encode(<sha2::Sha256 as sha2::Digest>::digest(der))),
+        });
+        let mut audit = call.audit(now, event, Some(("request", order.request_id.as_uuid())), details);
+        audit.outcome = Outcome::Failure;
+        tracing::warn!(request = %order.request_id, message, "An order at an external CA has failed.");
+        let write = authority.ended_without(order, message, quarantined).await?.audited(audit);
+        // What it left outside is removed at once.
+        self.finish(write, Some(0)).await?;
+        authority.wake_jobs();
+        authority.wake_waiting();
+        Ok(())
+    }
+
+    async fn tidy(&self, mut order: ExternalOrder) -> Result<(), Error> {
+        let authority = self.authority;
+        let left = |authority: &Authority, order: &ExternalOrder, done: bool| {
+            Change::External(ExternalChange::TidyOrder {
+                request_id: order.request_id,
+                state: order.state.clone(),
+                done,
+                at: authority.now(),
+            })
+        };
+        let Some(ca) = authority.reader().external_ca(order.project_id, order.ca_id).await? else {
+            return self.finish(Write::default().with(left(authority, &order, true)), None).await;
+        };
+        let implementation = authority.implementation(ca.kind())?;
+        let tidied = match authority.site_of(ca).await {
+            Err(Error::NotFound { .. }) => Err(UpstreamError::lasting("an app connection was removed")),
+            Err(error) => return Err(error),
+            Ok(mut site) => loop {
+                site.now = authority.now();
+                match in_time(implementation.tidy(&site, &order)).await {
+                    Ok(Tidied::Done) => break Ok(()),
+                    Ok(Tidied::More { state }) => {
+                        order.state = state;
+                        let extend = Change::ExtendLease {
+                            fence: self.fence,
+                            lease_until: authority.now().plus_seconds(LEASE_SECONDS),
+                        };
+                        authority.commit(Write::default().with(extend).with(left(authority, &order, false))).await?;
+                    }
+                    Err(error) => {
+                        self.log(&site.ca, &error);
+                        break Err(error);
+                    }
+                }
+            },
+        };
+        let error = match tidied {
+            Ok(()) => return self.finish(Write::default().with(left(authority, &order, true)), None).await,
+            Err(error) => error,
+        };
+        let now = authority.now();
+        // From the end of the order on; the time of the last change is that, or later by the little that was removed.
+        if now < order.updated_at.plus_seconds(TIDYING_SECONDS) {
+            let wait = ERROR_BACKOFF.seconds(self.job.attempts, authority.random());
+            let retry =
+                Change::RetryJob { fence: self.fence, due_at: now.plus_seconds(wait), error: error.text.clone() };
+            return authority.commit(Write::default().with(retry)).await;
+        }
+        let details = json!({ "caId": order.ca_id, "message": error.text, "left": order.state });
+        let object = Some(("request", order.request_id.as_uuid()));
+        let mut audit = Call::system(order.project_id).audit(now, AuditEvent::OrderNotTidied, object, details);
+        audit.outcome = Outcome::Failure;
+        self.finish(Write::default().with(left(authority, &order, true)).audited(audit), None).await
+    }
+
+    fn log(&self, ca: &ExternalCa, error: &UpstreamError) {
+        tracing::warn!(
+            ca = %ca.name, kind = ca.kind().as_str(), request = %self.job.key.object, %error, detail = error.detail,
+            "An external CA did not do as asked."
+        );
+    }
+}
+
+async fn in_time<T>(asking: super::Asking<'_, T>) -> Result<T, UpstreamError> {
+    match tokio::time::timeout(Duration::from_secs(STEP_SECONDS), asking).await {
+        Ok(answer) => answer,
+        Err(_) => {
+            Err(UpstreamError::passing("the certification authority, or a service on the way to it, took too long"))
+        }
+    }
+}
+
+fn lasted(order: &ExternalOrder) -> String {
+    let hours = (order.give_up_at.as_seconds() - order.created_at.as_seconds()) / 3_600;
+    if hours > 72 { format!("{} days", hours / 24) } else { format!("{hours} hours") }
+}

@@ -1,0 +1,305 @@
+//! The end of an order, in one transaction: the certificate that came home, or what is left of a failure.
+
+use chancery_model::audit::{AuditEvent, Outcome};
+use chancery_model::certificate::{Certificate, CertificateSource, RenewalState};
+use chancery_model::job::{JobKey, JobKind, NewJob};
+use chancery_model::order::ExternalOrder;
+use chancery_model::profile::EnrollmentType;
+use chancery_model::request::{CertificateRequest, RequestStatus};
+use chancery_model::{CertificateId, Timestamp, Warning};
+use chancery_store::{Change, Conflict, ExternalChange, ImportedCertificate, StoreError, Write};
+use serde_json::json;
+use sha2::{Digest, Sha256};
+
+use super::accept::Accepted;
+use super::advance::Turn;
+use super::upstream::ExternalCertificate;
+use crate::Authority;
+use crate::call::Call;
+use crate::error::Error;
+use crate::inventory;
+use crate::issuance::Ground;
+use crate::renewal::{self, RenewalOutlook};
+
+impl Turn<'_> {
+    /// Records the certificate, and with it the end of the order, of the request and of this lease.
+    pub(super) async fn bring_home(
+        &self,
+        order: &ExternalOrder,
+        accepted: Accepted,
+        predecessor: Option<&Certificate>,
+    ) -> Result<(), Error> {
+        let authority = self.authority;
+        let Some(request) = authority.reader().request(order.project_id, order.request_id).await? else {
+            return Err(Error::internal(format!("the request of order {} is gone", order.request_id)));
+        };
+        // A predecessor that was renewed or revoked meanwhile gets no successor; the certificate exists all the same.
+        for predecessor in [predecessor, None] {
+            let write = self.record_of(order, &accepted, &request, predecessor).await?;
+            match self.finish(write, Some(0)).await {
+                Err(Error::Store(StoreError::Conflict(Conflict::AlreadyRenewed))) if predecessor.is_some() => {}
+                Err(Error::Store(StoreError::Conflict(Conflict::Serial))) => {
+                    let text = "the certification authority sent a certificate that is in the inventory already";
+                    return self.fail(order, text, None).await;
+                }
+                Err(error) => return Err(error),
+                Ok(()) => {
+                    authority.stages().count_issued();
+                    if predecessor.is_some() && order.plan.by_itself {
+                        authority.renewal_counters().count_renewed();
+                    }
+                    break;
+                }
+            }
+        }
+        authority.wake_jobs();
+        authority.wake_waiting();
+        Ok(())
+    }
+
+    async fn record_of(
+        &self,
+        order: &ExternalOrder,
+        accepted: &Accepted,
+        request: &CertificateRequest,
+        predecessor: Option<&Certificate>,
+    ) -> Result<Write, Error> {
+        let authority = self.authority;
+        let now = authority.now();
+        let mut certificate = authority.certificate_of_order(order, accepted, request, now);
+        certificate.friendly_name = predecessor.and_then(|old| old.friendly_name.clone());
+        let outlook = self.outlook(order, &certificate, predecessor).await?;
+        certificate.renewal = outlook.state;
+        let call = Call::system(order.project_id);
+        let event = if predecessor.is_some() { AuditEvent::CertificateRenewed } else { AuditEvent::CertificateIssued };
+        let object = Some(("certificate", certificate.id.as_uuid()));
+        let mut write = Write::default();
+        if let Some(old) = predecessor {
+            write = write.with(Change::MarkRenewed { id: old.id, by: certificate.id, at: now });
+        }
+        write.changes.extend(outlook.revocation.map(Change::SetJob));
+        if certificate.renewal.due_at.is_some() && self.advises_renewal(order).await? {
+            write = write.with(Change::ScheduleJob(asking_renewal_time(&certificate, now)));
+        }
+        let finished = Change::FinishRequest {
+            id: order.request_id,
+            status: RequestStatus::Issued,
+            certificate_id: Some(certificate.id),
+            document: with_warnings(&request.document, &accepted.warnings),
+            error_message: None,
+            at: now,
+        };
+        let audit = call.audit(now, event, object, audited(order, &certificate, &accepted.warnings));
+        let chain = accepted.chain.clone();
+        write = write
+            .with(Change::ImportCertificate(Box::new(ImportedCertificate { certificate, chain })))
+            .with(finished)
+            .audited(audit);
+        write.changes.extend(ended(order, None, now));
+        Ok(write)
+    }
+
+    async fn advises_renewal(&self, order: &ExternalOrder) -> Result<bool, Error> {
+        let ca = self.authority.reader().ca_summary(order.project_id, order.ca_id).await?;
+        Ok(self.authority.advises_renewal(ca.and_then(|it| it.kind)))
+    }
+
+    /// Renewals to come, by the profile as it is now. Without it there are none.
+    async fn outlook(
+        &self,
+        order: &ExternalOrder,
+        certificate: &Certificate,
+        predecessor: Option<&Certificate>,
+    ) -> Result<RenewalOutlook, Error> {
+        let authority = self.authority;
+        let profile = match authority.profile_in_force(order.project_id, order.plan.profile_id).await {
+            Ok(profile) => profile,
+            Err(Error::NotFound { .. } | Error::Malformed { .. }) => {
+                let state = RenewalState { renewed_from: predecessor.map(|it| it.id), ..RenewalState::default() };
+                return Ok(RenewalOutlook { state, revocation: None });
+            }
+            Err(error) => return Err(error),
+        };
+        let application = order
+            .plan
+            .application_id
+            .and_then(|id| profile.attachments.iter().find(|it| it.application_id == id).cloned());
+        let ground = Ground::of_profile(profile).within(application);
+        Ok(authority.renewal_outlook(&ground, certificate, predecessor))
+    }
+}
+
+impl Authority {
+    fn certificate_of_order(
+        &self,
+        order: &ExternalOrder,
+        accepted: &Accepted,
+        request: &CertificateRequest,
+        now: Timestamp,
+    ) -> Certificate {
+        let leaf = &accepted.leaf;
+        let (not_before, not_after) =
+            (Timestamp::from_seconds(leaf.validity.not_before), Timestamp::from_seconds(leaf.validity.not_after));
+        let granted = leaf.validity.not_after - leaf.validity.not_before + 1;
+        let mut description = inventory::description(leaf);
+        description.from_csr = order.plan.from_csr;
+        Certificate {
+            id: CertificateId::generate(now, self.random()),
+            project_id: order.project_id,
+            request_id: order.request_id,
+            profile_id: Some(order.plan.profile_id),
+            template_id: Some(order.plan.template_id),
+            template_version: order.plan.template_version,
+            ca_id: Some(order.ca_id),
+            ca_certificate_id: None,
+            application_id: order.plan.application_id,
+            enrollment: EnrollmentType::Api,
+            source: CertificateSource::Issued,
+            friendly_name: None,
+            requester: order.plan.requester,
+            serial_number: inventory::serial_number(leaf),
+            der: leaf.der().to_vec(),
+            fingerprint_sha256: Sha256::digest(leaf.der()).into(),
+            not_before,
+            not_after,
+            ttl: order.plan.ttl.min(granted),
+            description,
+            key_id: order.key_id,
+            crl_partition: 0,
+            revocation: None,
+            renewal: RenewalState::default(),
+            metadata: request.metadata.clone(),
+            created_at: now,
+            updated_at: now,
+        }
+    }
+
+    /// What an order that ends without a certificate changes, whoever ends it. Its caller adds why, in the audit log.
+    pub(super) async fn ended_without(
+        &self,
+        order: &ExternalOrder,
+        message: &str,
+        quarantined: Option<Vec<u8>>,
+    ) -> Result<Write, Error> {
+        let now = self.now();
+        let mut write = Write::default();
+        write.changes.extend(ended(order, quarantined, now));
+        write = write.with(Change::FinishRequest {
+            id: order.request_id,
+            status: RequestStatus::Failed,
+            certificate_id: None,
+            document: None,
+            error_message: Some(message.to_owned()),
+            at: now,
+        });
+        write.changes.extend(order.key_id.map(|key| Change::External(ExternalChange::DropKey(key))));
+        if let Some(renews) = order.renews {
+            self.renewal_has_failed(&mut write, order, renews, message).await?;
+        }
+        Ok(write)
+    }
+
+    /// The certificate that was to be renewed is due again later, and says why it was not.
+    async fn renewal_has_failed(
+        &self,
+        write: &mut Write,
+        order: &ExternalOrder,
+        renews: CertificateId,
+        message: &str,
+    ) -> Result<(), Error> {
+        let Some(old) = self.reader().certificate(order.project_id, renews).await? else { return Ok(()) };
+        if old.renewal.renewed_by.is_some() || old.revocation.is_some() {
+            return Ok(());
+        }
+        let now = self.now();
+        let error = Change::SetRenewalError { id: renews, error: Some(message.to_owned()), at: now };
+        write.changes.push(error);
+        let failures = self.reader().ended_orders_renewing(renews).await?;
+        let next_try = old
+            .renewal
+            .due_at
+            .filter(|due_at| *due_at <= now)
+            .and_then(|_| renewal::next_try(&old, failures, now, self.random()));
+        if let Some(due_at) = next_try {
+            write.changes.push(Change::SetJob(NewJob {
+                key: JobKey { kind: JobKind::RenewCertificate, object: renews.as_uuid() },
+                project_id: order.project_id,
+                due_at,
+                deadline: old.not_after,
+            }));
+        }
+        let details = json!({
+            "type": "UNKNOWN_ERROR", "message": message, "requestId": order.request_id,
+            "nextTry": next_try.map(|it| it.to_string()),
+        });
+        let object = Some(("certificate", renews.as_uuid()));
+        let mut audit =
+            Call::system(order.project_id).audit(now, AuditEvent::CertificateRenewalFailed, object, details);
+        audit.outcome = Outcome::Failure;
+        write.audit.push(audit);
+        Ok(())
+    }
+
+    /// What the CA of a certificate is told about it.
+    pub(crate) async fn external_certificate(&self, certificate: &Certificate) -> Result<ExternalCertificate, Error> {
+        let order = self.reader().order(certificate.project_id, certificate.request_id).await?;
+        let (reference, state) = order.map_or((None, serde_json::Value::Null), |it| (it.reference, it.state));
+        Ok(ExternalCertificate {
+            der: certificate.der.clone(),
+            reference,
+            state,
+            serial_number: certificate.serial_number.clone(),
+        })
+    }
+}
+
+/// The last state and the end, in this order: what is left outside is found by the state.
+fn ended(order: &ExternalOrder, quarantined: Option<Vec<u8>>, now: Timestamp) -> [Change; 2] {
+    let (request_id, state) = (order.request_id, order.state.clone());
+    let reference = order.reference.clone();
+    [
+        Change::External(ExternalChange::AdvanceOrder { request_id, state, reference, challenges: None, at: now }),
+        Change::External(ExternalChange::EndOrder { request_id, quarantined, at: now }),
+    ]
+}
+
+/// The job that asks the CA when it wants the certificate renewed.
+pub(crate) fn asking_renewal_time(certificate: &Certificate, due_at: Timestamp) -> NewJob {
+    NewJob {
+        key: JobKey { kind: JobKind::AskRenewalTime, object: certificate.id.as_uuid() },
+        project_id: certificate.project_id,
+        due_at,
+        deadline: certificate.not_after,
+    }
+}
+
+/// The request's document with what came back being remarked on.
+fn with_warnings(document: &str, more: &[Warning]) -> Option<String> {
+    if more.is_empty() {
+        return None;
+    }
+    let mut document: serde_json::Value = serde_json::from_str(document).ok()?;
+    let more = more.iter().filter_map(|it| serde_json::to_value(it).ok());
+    match document.get_mut("warnings").and_then(serde_json::Value::as_array_mut) {
+        Some(warnings) => warnings.extend(more),
+        None => document["warnings"] = more.collect(),
+    }
+    Some(document.to_string())
+}
+
+fn audited(order: &ExternalOrder, certificate: &Certificate, warnings: &[Warning]) -> serde_json::Value {
+    json!({
+        "serialNumber": certificate.serial_number,
+        "fingerprintSha256": hex::encode(certificate.fingerprint_sha256),
+        "commonName": certificate.description.common_name(),
+        "requestId": certificate.request_id,
+        "profileId": certificate.profile_id,
+        "applicationId": certificate.application_id,
+        "caId": certificate.ca_id,
+        "templateId": certificate.template_id,
+        "templateVersion": certificate.template_version,
+        "renewedFrom": certificate.renewal.renewed_from,
+        "orderReference": order.reference,
+        "warnings": warnings,
+    })
+}
