@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use chancery_authority::external::{Settled, Site, UpstreamError};
+use chancery_authority::external::{NEXT_ACCOUNT_KEY, Settled, Site, UpstreamError};
 use chancery_egress::Url;
 use chancery_model::external::AcmeConfiguration;
 use serde::{Deserialize, Serialize};
@@ -14,10 +14,6 @@ use super::problem::tame;
 
 pub(super) const ACCOUNT_KEY: &str = "accountKey";
 pub(super) const EAB_HMAC_KEY: &str = "eabHmacKey";
-/// A key that the account is about to get. It is stored before the CA hears of it: a process that dies in between would
-/// otherwise leave an account whose key nobody has.
-pub(super) const NEXT_ACCOUNT_KEY: &str = "nextAccountKey";
-
 /// What is kept of the relation to the CA; shown to administrators.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -79,7 +75,7 @@ pub(super) async fn settle(
     let (account, answer) = match known {
         Some(secret) => {
             let account = Account { key: AccountKey::from_secret(secret)?, url: client.own(&before.account_url)? };
-            updated(client, site, config, account).await?
+            updated(client, site, config, with_next_key(client, site, account).await?).await?
         }
         None => registered(client, site, config, AccountKey::generate()?).await?,
     };
@@ -223,6 +219,14 @@ pub(super) async fn change_key(client: &Client<'_>, site: &Site) -> Result<Settl
     secrets.remove(NEXT_ACCOUNT_KEY);
     secrets.insert(ACCOUNT_KEY.to_owned(), next.secret()?);
     Ok(Settled { standing: written(&standing), secrets, warnings: Vec::new() })
+}
+
+/// With the key that the account really has, if an earlier roll-over was not seen to its end here.
+async fn with_next_key(client: &Client<'_>, site: &Site, account: Account) -> Result<Account, UpstreamError> {
+    let Some(next) = site.secrets.get(NEXT_ACCOUNT_KEY) else { return Ok(account) };
+    let next = AccountKey::from_secret(next)?;
+    let has_changed = is_the_accounts(client, &next, &account.url).await?;
+    Ok(if has_changed { Account { key: next, ..account } } else { account })
 }
 
 /// Whether an earlier try has come as far as the CA. Creates nothing (RFC 8555 §7.3.1).
