@@ -40,8 +40,8 @@ pub(crate) use request::advancing;
 
 pub use connection::{ConnectionPatch, NewConnection};
 pub use upstream::{
-    Asking, Capabilities, ExternalCertificate, IntermediateWish, NEXT_ACCOUNT_KEY, Next, NoUpstream, OpenedConnection, OrderInHand,
-    RenewalAdvice, Settled, Site, Step, Tidied, Upstream, UpstreamCa, UpstreamError, UpstreamErrorKind,
+    Asking, Capabilities, ExternalCertificate, IntermediateWish, NEXT_ACCOUNT_KEY, Next, NoUpstream, OpenedConnection,
+    OrderInHand, RenewalAdvice, Settled, Site, Step, Tidied, Upstream, UpstreamCa, UpstreamError, UpstreamErrorKind,
 };
 
 /// Secrets by name, as they are sealed.
