@@ -363,25 +363,72 @@ const SELECT: &str = "SELECT c.n, c.id, c.request_id, c.profile_id, c.template_i
      c.renewal_error, c.metadata, c.created_at, c.updated_at, c.source, c.friendly_name, c.crl_partition, c.renewal_settings, (SELECT p.id FROM project p WHERE p.number = ABS(c.project)) \
      FROM certificate c WHERE ";
 
+/// Whether a certificate is in the inventory, or was deleted from it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    Listed,
+    Deleted,
+}
+
 /// Adds "in this project", kept away from the indexes that start with the project: the condition before it finds the rows.
 fn in_project(sql: &mut Sql, project: ProjectId) {
-    sql.push(" AND c.project > 0 AND +");
-    of_project(sql, project);
+    standing_in(sql, project, Standing::Listed);
+}
+
+fn standing_in(sql: &mut Sql, project: ProjectId, standing: Standing) {
+    sql.push(match standing {
+        Standing::Listed => " AND c.project > 0 AND +",
+        Standing::Deleted => " AND c.project < 0 AND +",
+    });
+    standing_of(sql, project, standing);
 }
 
 /// Adds "in this project", which finds the rows.
 fn of_project(sql: &mut Sql, project: ProjectId) {
-    sql.push("c.project = (SELECT number FROM project WHERE id = ");
+    standing_of(sql, project, Standing::Listed);
+}
+
+fn standing_of(sql: &mut Sql, project: ProjectId, standing: Standing) {
+    sql.push(match standing {
+        Standing::Listed => "c.project = (SELECT number FROM project WHERE id = ",
+        Standing::Deleted => "c.project = (SELECT -number FROM project WHERE id = ",
+    });
     sql.bind(project);
     sql.push(")");
 }
 
+fn with_id(id: CertificateId) -> Sql {
+    let mut sql = Sql::default();
+    sql.push("c.id = ");
+    sql.bind(id);
+    sql
+}
+
+fn with_fingerprint(fingerprint: &[u8; 32]) -> Sql {
+    let mut sql = Sql::default();
+    sql.push("c.fingerprint_head = ");
+    sql.bind(fingerprint_head(fingerprint));
+    sql.push(" AND c.fingerprint = ");
+    sql.bind(*fingerprint);
+    sql
+}
+
+/// Nothing, if it is no serial number.
+fn with_serial(project: ProjectId, serial_number: &str, standing: Standing) -> Option<Sql> {
+    let serial = search::serial_of(serial_number)?;
+    let mut sql = Sql::default();
+    standing_of(&mut sql, project, standing);
+    sql.push(" AND c.n IN (SELECT s.n FROM serial_number s WHERE s.serial = ");
+    sql.bind(serial);
+    sql.push(")");
+    Some(sql)
+}
+
+const NEWEST: &str = " ORDER BY c.n DESC LIMIT 1";
+
 impl Reader {
     pub async fn certificate(&self, project: ProjectId, id: CertificateId) -> Result<Option<Certificate>, StoreError> {
-        let mut sql = Sql::default();
-        sql.push("c.id = ");
-        sql.bind(id);
-        self.one_certificate(sql, project, "").await
+        self.one_certificate(with_id(id), project, "").await
     }
 
     /// The certificate that the recorded request led to.
@@ -403,13 +450,8 @@ impl Reader {
         project: ProjectId,
         serial_number: &str,
     ) -> Result<Option<Certificate>, StoreError> {
-        let Some(serial) = search::serial_of(serial_number) else { return Ok(None) };
-        let mut sql = Sql::default();
-        of_project(&mut sql, project);
-        sql.push(" AND c.n IN (SELECT s.n FROM serial_number s WHERE s.serial = ");
-        sql.bind(serial);
-        sql.push(")");
-        self.one_certificate(sql, project, " ORDER BY c.n DESC LIMIT 1").await
+        let Some(sql) = with_serial(project, serial_number, Standing::Listed) else { return Ok(None) };
+        self.one_certificate(sql, project, NEWEST).await
     }
 
     pub async fn certificate_by_fingerprint(
@@ -417,12 +459,35 @@ impl Reader {
         project: ProjectId,
         fingerprint: &[u8; 32],
     ) -> Result<Option<Certificate>, StoreError> {
-        let mut sql = Sql::default();
-        sql.push("c.fingerprint_head = ");
-        sql.bind(fingerprint_head(fingerprint));
-        sql.push(" AND c.fingerprint = ");
-        sql.bind(*fingerprint);
-        self.one_certificate(sql, project, " ORDER BY c.n DESC LIMIT 1").await
+        self.one_certificate(with_fingerprint(fingerprint), project, NEWEST).await
+    }
+
+    /// One that was deleted from the inventory, which its issuer may still have to revoke.
+    pub async fn deleted_certificate(
+        &self,
+        project: ProjectId,
+        id: CertificateId,
+    ) -> Result<Option<Certificate>, StoreError> {
+        self.standing_certificate(with_id(id), project, (Standing::Deleted, "")).await
+    }
+
+    /// Like [`Self::certificate_by_serial`], among the deleted ones.
+    pub async fn deleted_certificate_by_serial(
+        &self,
+        project: ProjectId,
+        serial_number: &str,
+    ) -> Result<Option<Certificate>, StoreError> {
+        let Some(sql) = with_serial(project, serial_number, Standing::Deleted) else { return Ok(None) };
+        self.standing_certificate(sql, project, (Standing::Deleted, NEWEST)).await
+    }
+
+    /// Like [`Self::certificate_by_fingerprint`], among the deleted ones.
+    pub async fn deleted_certificate_by_fingerprint(
+        &self,
+        project: ProjectId,
+        fingerprint: &[u8; 32],
+    ) -> Result<Option<Certificate>, StoreError> {
+        self.standing_certificate(with_fingerprint(fingerprint), project, (Standing::Deleted, NEWEST)).await
     }
 
     /// The newest one of the profile that is neither expired nor revoked.
@@ -437,7 +502,7 @@ impl Reader {
         sql.bind(profile);
         sql.push(" AND c.revoked_at IS NULL AND c.not_after >= ");
         sql.bind(now);
-        self.one_certificate(sql, project, " ORDER BY c.n DESC LIMIT 1").await
+        self.one_certificate(sql, project, NEWEST).await
     }
 
     async fn one_certificate(
@@ -446,10 +511,19 @@ impl Reader {
         project: ProjectId,
         order: &str,
     ) -> Result<Option<Certificate>, StoreError> {
+        self.standing_certificate(condition, project, (Standing::Listed, order)).await
+    }
+
+    async fn standing_certificate(
+        &self,
+        condition: Sql,
+        project: ProjectId,
+        (standing, order): (Standing, &str),
+    ) -> Result<Option<Certificate>, StoreError> {
         let mut sql = Sql::default();
         sql.push(SELECT);
         sql.append(&condition);
-        in_project(&mut sql, project);
+        standing_in(&mut sql, project, standing);
         sql.push(order);
         let row = self.point(sql.into_query("certificate")).await?;
         Ok(row.map(from_row).transpose()?.map(|(_, certificate)| certificate))

@@ -259,7 +259,7 @@ pub enum Change {
         error: String,
     },
     /// `AlreadyRevoked` unless it is not revoked or, with `held`, on hold: then the hold becomes final. Puts the entry on the
-    /// list and switches the renewal off.
+    /// list and switches the renewal off. A deleted certificate is revoked like any other.
     RevokeCertificate {
         id: CertificateId,
         revocation: Revocation,

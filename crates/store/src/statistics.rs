@@ -103,15 +103,15 @@ pub(crate) fn superseded(id: CertificateId, node: &str) -> Statement {
     )
 }
 
-/// After the certificate was revoked.
+/// After the certificate was revoked. One that is deleted counts as a revocation, but has left the ends already.
 pub(crate) fn revoked(id: CertificateId, node: &str) -> Statement {
     Statement::new(
         move_figures!(
             "CASE WHEN moved.kind = 3 THEN 3 WHEN c.renewed_by IS NULL THEN 1 ELSE 4 END",
             "CASE WHEN moved.kind = 3 THEN c.revoked_at ELSE c.not_after END",
             "SELECT 1 AS kind, -1 AS value UNION ALL SELECT 3, 1",
-            "c.project",
-            ""
+            "ABS(c.project)",
+            " AND (moved.kind = 3 OR c.project > 0)"
         ),
         params![id, node.to_owned()],
     )

@@ -4,7 +4,7 @@ use chancery_model::certificate::Revocation;
 use chancery_model::crl::CrlEntry;
 use chancery_model::{CaCertificateId, CertificateId, KeyId, Timestamp};
 
-use super::{EXISTS, renewal_of};
+use super::renewal_of;
 use crate::change::Effects;
 use crate::statement::{Statement, params};
 use crate::{Conflict, crl, job, statistics};
@@ -22,6 +22,9 @@ macro_rules! revoke {
     };
 }
 
+/// A certificate that was deleted from the inventory is out in the world all the same, and can be revoked.
+const EXISTS: &str = "SELECT 1 FROM certificate WHERE id = $1";
+
 /// `held`: it is on hold (reason 6), and the hold becomes final. The renewal is off in either case.
 pub(crate) fn revoke(
     effects: &mut Effects,
@@ -31,9 +34,9 @@ pub(crate) fn revoke(
     node: &str,
 ) {
     let sql = if held {
-        revoke!("certificate", ", due_at = NULL, updated_at = $4", "project > 0 AND revocation_reason = 6")
+        revoke!("certificate", ", due_at = NULL, updated_at = $4", "revocation_reason = 6")
     } else {
-        revoke!("certificate", ", due_at = NULL, updated_at = $4", "project > 0 AND revoked_at IS NULL")
+        revoke!("certificate", ", due_at = NULL, updated_at = $4", "revoked_at IS NULL")
     };
     let recorded_at = entry.as_ref().map_or(revocation.at, |entry| entry.recorded_at);
     let params = params![id, revocation.at, revocation.reason.code(), recorded_at];
@@ -55,7 +58,7 @@ pub(crate) fn release(
     effects.push(
         Statement::new(
             "UPDATE certificate SET revoked_at = NULL, revocation_reason = NULL, updated_at = $2 \
-             WHERE id = $1 AND project > 0 AND revocation_reason = 6",
+             WHERE id = $1 AND revocation_reason = 6",
             params![id, at],
         )
         .guarded_if(Conflict::NotHeld, EXISTS),

@@ -107,6 +107,7 @@ pub fn order(world: &World, ca: &ExternalCa, request: RequestId) -> ExternalOrde
             ttl: 90 * DAY,
             validity_max: Some(365 * DAY),
             is_ca: false,
+            by_itself: true,
             from_csr: true,
             external_configs: Some(json!({"organizationId": 7})),
         },

@@ -121,6 +121,7 @@ stories! {
         overdue_and_coming_jobs_are_found;
     revocation:
         a_certificate_is_revoked_once_and_a_hold_can_end_both_ways,
+        a_deleted_certificate_is_found_and_revoked,
         of_many_revocations_at_once_one_counts,
         crls_are_made_once_and_published_from_the_expected_number,
         entries_leave_when_a_publication_lets_them_go,

@@ -70,8 +70,10 @@ pub async fn a_certificate_is_renewed_by_one_order_at_a_time(world: &mut World) 
         assert_eq!(is_there, it.request_id == granted.request_id, "what was refused left nothing");
     }
 
+    assert_eq!(world.reader().ended_orders_renewing(old.id).await, Ok(0));
     world.commit([end(granted.request_id, None)]).await.unwrap();
     assert_eq!(world.reader().order_renewing(old.id).await, Ok(None));
+    assert_eq!(world.reader().ended_orders_renewing(old.id).await, Ok(1));
     let next = ExternalOrder { renews: Some(old.id), ..order(world, &ca, world.id()) };
     world.commit([insert_order(&next)]).await.unwrap();
     assert_eq!(world.reader().order_renewing(old.id).await, Ok(Some(next.request_id)));

@@ -6,7 +6,7 @@ use chancery_model::crl::{Crl, CrlEntry, PublishedCrl};
 use chancery_model::job::{JobKey, JobKind, JobLane, NewJob};
 use chancery_model::ocsp::OcspResponder;
 use chancery_model::{CaCertificateId, KeyId, Timestamp};
-use chancery_store::{Change, Conflict, CrlPublication, SerialStatus, Write};
+use chancery_store::{Change, Conflict, CrlPublication, InventoryStatistics, SerialStatus, Write};
 
 use crate::group::{insert, together};
 use crate::world::{DAY, NOW, World};
@@ -101,9 +101,60 @@ pub async fn a_certificate_is_revoked_once_and_a_hold_can_end_both_ways(world: &
     assert_eq!(world.refused([release(7)]).await, Some(Conflict::NotHeld), "final");
     assert_eq!(world.refused([revoke(7, HOLD, true)]).await, Some(Conflict::AlreadyRevoked));
     world.commit([Change::DeleteCertificate(it.id)]).await.unwrap();
-    assert_eq!(world.refused([release(8)]).await, Some(Conflict::Missing));
+    assert_eq!(world.refused([release(8)]).await, Some(Conflict::NotHeld), "deleted, and final all the same");
     let gone = Change::RevokeCertificate { id: world.id(), revocation: revoked(1, HOLD), held: false, entry: None };
     assert_eq!(world.refused([gone]).await, Some(Conflict::Missing));
+}
+
+pub async fn a_deleted_certificate_is_found_and_revoked(world: &mut World) {
+    let (ca, signer) = root(world).await;
+    let (it, listed) = (issued(world, &ca, signer), issued(world, &ca, signer));
+    world.commit([insert(&it), insert(&listed), Change::DeleteCertificate(it.id)]).await.unwrap();
+    let reader = world.reader();
+    let found = async |project, it: &Certificate| {
+        [
+            reader.deleted_certificate(project, it.id).await.unwrap(),
+            reader.deleted_certificate_by_serial(project, &it.serial_number.to_uppercase()).await.unwrap(),
+            reader.deleted_certificate_by_fingerprint(project, &it.fingerprint_sha256).await.unwrap(),
+        ]
+    };
+    let other = world.other_project("other");
+    world.commit([Change::InsertProject(other.clone())]).await.unwrap();
+    assert_eq!(found(world.project.id, &it).await, [0; 3].map(|_| Some(it.clone())));
+    assert_eq!(found(other.id, &it).await, [None, None, None]);
+    assert_eq!(found(world.project.id, &listed).await, [None, None, None], "it is in the inventory");
+    assert_eq!(reader.deleted_certificate_by_serial(world.project.id, "no number").await, Ok(None));
+
+    let figures = async || reader.statistics(world.project.id, NOW).await.unwrap();
+    let before = figures().await;
+    assert_eq!((before.total, before.active, before.revoked, before.revoked_by_day.len()), (1, 1, 0, 0));
+    let revoke = |seconds, reason, held| Change::RevokeCertificate {
+        id: it.id,
+        revocation: revoked(seconds, reason),
+        held,
+        entry: Some(entry(ca.key_id, &it, reason, seconds)),
+    };
+    let release =
+        |seconds| Change::ReleaseCertificate { id: it.id, at: at(seconds), key_id: Some(ca.key_id), partition: 0 };
+    world.commit([revoke(1, HOLD, false)]).await.unwrap();
+    world.commit([release(2)]).await.unwrap();
+    assert_eq!(list(world, ca.key_id).await, (vec![], 0));
+    world.commit([revoke(3, HOLD, false)]).await.unwrap();
+    world.commit([revoke(4, RevocationReason::KeyCompromise, true)]).await.unwrap();
+    assert_eq!(world.refused([revoke(5, RevocationReason::Superseded, false)]).await, Some(Conflict::AlreadyRevoked));
+    let stored = reader.deleted_certificate(world.project.id, it.id).await.unwrap().unwrap();
+    assert_eq!(stored.revocation, Some(revoked(4, RevocationReason::KeyCompromise)));
+    let serial = hex::decode(&it.serial_number).unwrap();
+    let status = reader.serial_status(ca.id, &serial).await.unwrap().unwrap();
+    assert_eq!(status.revocation, stored.revocation);
+    assert_eq!(list(world, ca.key_id).await, (entry(ca.key_id, &it, RevocationReason::KeyCompromise, 4).der, 1));
+    let day = NOW.as_millis() / 86_400_000;
+    // Two revocations happened; of the certificates in the inventory nothing changed.
+    let expected = InventoryStatistics { revoked_by_day: vec![(day, 2)], ..before };
+    assert_eq!(figures().await, expected);
+    let gone = Change::CleanUpCertificates { certificates: vec![stored] };
+    world.commit([gone]).await.unwrap();
+    assert_eq!(figures().await, expected);
 }
 
 pub async fn of_many_revocations_at_once_one_counts(world: &mut World) {
