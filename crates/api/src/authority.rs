@@ -1,4 +1,4 @@
-//! Internal certification authorities.
+//! Internal certification authorities, and the list of all.
 
 use axum::Json;
 use axum::extract::State;
@@ -10,12 +10,14 @@ use chancery_model::permission::Permission;
 use chancery_model::{CaId, TemplateId};
 use chancery_wire as wire;
 use chancery_wire::Nullable;
-use chancery_wire::authority::{Ca, CasAnswer, CreateCa, UpdateCa};
+use chancery_wire::authority::{Ca, CreateCa, UpdateCa};
+use chancery_wire::external::{AnyCa, CasAnswer};
 use chancery_wire::page::ProjectQuery;
 
 use crate::authority_configuration::{configuration, patch, shown_configuration};
 use crate::error::ApiError;
-use crate::extract::{Answer, Body, Caller, Id, PathText, Query};
+use crate::external_answer;
+use crate::extract::{Answer, Body, Caller, Id, Query};
 use crate::issues::Issues;
 use crate::project::check_project;
 use crate::route::Endpoint;
@@ -26,8 +28,6 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
     use Permission::{CaCreate, CaDelete, CaEdit, CaRead};
     let internal = format!("{BASE}/internal");
     let one = format!("{internal}/{{caId}}");
-    let other = format!("{BASE}/{{type}}");
-    let other_one = format!("{other}/{{id}}");
     vec![
         Endpoint::get(BASE, CaRead, list_all)
             .named("listCas", "List CAs of all types")
@@ -49,26 +49,7 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
         Endpoint::delete(&one, CaDelete, delete)
             .named("deleteInternalCa", "Delete an internal CA that nothing refers to")
             .answers::<Ca>(),
-        Endpoint::get(&other, CaRead, unknown_type)
-            .named("listExternalCas", "Refused: only internal CAs exist in this build"),
-        Endpoint::post(&other, CaCreate, unknown_type)
-            .named("createExternalCa", "Refused: only internal CAs exist in this build")
-            .reads_only(),
-        Endpoint::get(&other_one, CaRead, unknown_type)
-            .named("readExternalCa", "Refused: only internal CAs exist in this build"),
-        Endpoint::patch(&other_one, CaEdit, unknown_type)
-            .named("updateExternalCa", "Refused: only internal CAs exist in this build")
-            .reads_only(),
-        Endpoint::delete(&other_one, CaDelete, unknown_type)
-            .named("deleteExternalCa", "Refused: only internal CAs exist in this build")
-            .reads_only(),
     ]
-}
-
-async fn unknown_type(PathText(kind): PathText) -> ApiError {
-    let kind: String = kind.chars().take(40).collect();
-    let message = format!("CA type \"{kind}\" does not exist in this build; the types that exist are: internal");
-    ApiError::bad_request("ca.type", message)
 }
 
 async fn create(State(authority): State<Authority>, Caller(call): Caller, Body(body): Body<CreateCa>) -> Answer<Ca> {
@@ -102,7 +83,11 @@ async fn list_all(
     Query(query): Query<ProjectQuery>,
 ) -> Answer<CasAnswer> {
     check_project(&call, query.project_id.as_deref())?;
-    Ok(Json(CasAnswer { certificate_authorities: all(&authority, &call).await? }))
+    let internal = all(&authority, &call).await?;
+    let external = authority.reader().external_cas(call.project_id()).await?;
+    let mut all: Vec<AnyCa> = internal.into_iter().map(|ca| AnyCa::Internal(Box::new(ca))).collect();
+    all.extend(external.iter().map(|ca| AnyCa::External(Box::new(external_answer::shown(ca)))));
+    Ok(Json(CasAnswer { certificate_authorities: all }))
 }
 
 async fn read(State(authority): State<Authority>, Caller(call): Caller, Id(id): Id<CaId>) -> Answer<Ca> {
@@ -191,7 +176,7 @@ pub(crate) const fn status(status: CaStatus) -> wire::words::CaStatus {
     }
 }
 
-const fn from_status(status: wire::words::CaStatus) -> CaStatus {
+pub(crate) const fn from_status(status: wire::words::CaStatus) -> CaStatus {
     match status {
         wire::words::CaStatus::Active => CaStatus::Active,
         wire::words::CaStatus::Disabled => CaStatus::Disabled,

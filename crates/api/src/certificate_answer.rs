@@ -77,7 +77,7 @@ pub(crate) async fn detailed(
     let reader = authority.reader();
     let project = call.project_id();
     let ca = match from.ca_id {
-        Some(id) => reader.ca(project, id).await?,
+        Some(id) => reader.ca_summary(project, id).await?,
         None => None,
     };
     let profile = match from.profile_id {
@@ -85,6 +85,8 @@ pub(crate) async fn detailed(
         None => None,
     };
     let latest = latest_renewal(authority, call, from).await?;
+    // A CA that is gone leaves the certificates of its own hierarchy behind, which an external one never had.
+    let is_external = ca.as_ref().map_or(from.ca_certificate_id.is_none(), |it| it.kind.is_some());
     let mut answer = shown(from, authority.now());
     answer.details = Some(CertificateDetails {
         subject: subject(from),
@@ -96,7 +98,7 @@ pub(crate) async fn detailed(
         ca_name: ca.map(|it| it.name),
         profile_name: profile.map(|it| it.slug),
         application_name: name_of(authority, call, from.application_id).await?,
-        ca_type: from.ca_id.map(|_| "internal".to_owned()),
+        ca_type: from.ca_id.map(|_| if is_external { "external" } else { "internal" }.to_owned()),
         has_private_key: from.key_id.is_some(),
         latest_renewal_certificate_id: latest.map(|id| id.as_uuid()),
         renewal_settings: from.renewal.settings.map(renewal_settings),

@@ -207,6 +207,37 @@ impl<S: Send + Sync> FromRequestParts<S> for PathText {
     }
 }
 
+/// The two texts in the path.
+pub(crate) struct PathTexts(pub String, pub String);
+
+impl<S: Send + Sync> FromRequestParts<S> for PathTexts {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let params = path_params(parts, state).await?;
+        let mut texts = params.iter().map(|(_, text)| text.to_owned());
+        match (texts.next(), texts.next()) {
+            (Some(first), Some(second)) => Ok(Self(first, second)),
+            _ => Err(ApiError::internal("the route has no two parameters")),
+        }
+    }
+}
+
+/// A text in the path and an id after it.
+pub(crate) struct TextAndId<T>(pub String, pub T);
+
+impl<T: From<Uuid>, S: Send + Sync> FromRequestParts<S> for TextAndId<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let PathTexts(text, id) = PathTexts::from_request_parts(parts, state).await?;
+        let mut issues = Issues::default();
+        let id = issues.uuid("id", Some(&id));
+        issues.finish()?;
+        id.map(|id| Self(text, T::from(id))).ok_or_else(|| ApiError::internal("an issue that was noted is gone"))
+    }
+}
+
 /// A file to download.
 pub(crate) struct Download {
     pub media_type: &'static str,

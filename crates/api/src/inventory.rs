@@ -98,7 +98,7 @@ fn date(day: i64) -> String {
 async fn cas(authority: &Authority, call: &Call, counts: &[(CaId, u64)]) -> Result<Vec<NamedCount>, ApiError> {
     let mut named = Vec::with_capacity(counts.len());
     for (id, count) in counts {
-        let ca = authority.reader().ca(call.project_id(), *id).await?;
+        let ca = authority.reader().ca_summary(call.project_id(), *id).await?;
         named.push(NamedCount { id: id.as_uuid(), name: ca.map(|it| it.name), count: *count });
     }
     Ok(named)

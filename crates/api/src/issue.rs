@@ -1,35 +1,34 @@
 //! Asking for certificates: issue, evaluate, renew, and the older forms of the same.
 
 use axum::Json;
-use axum::body::Bytes;
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use chancery_authority::Authority;
 use chancery_authority::enrollment::{Attributes, Field, IssueRequest, Target};
-use chancery_authority::issuance::Issued;
 use chancery_authority::renewal::{RenewRequest, RenewalKeySource};
 use chancery_authority::stage::Stage;
 use chancery_model::permission::Permission;
 use chancery_model::{ApplicationId, CaId, CertificateId, ProfileId};
-use chancery_pkix::{BasicConstraints, Certificate, GeneralNameKind, pem};
+use chancery_pkix::{BasicConstraints, GeneralNameKind};
 use chancery_wire as wire;
 use chancery_wire::Nullable;
 use chancery_wire::certificate::{
-    AltNames, FlatIssueAnswer, FlatIssueCertificate, IssueAnswer, IssueCertificate, IssuedCertificate, RenewCertificate,
+    AltNames, FlatIssueAnswer, FlatIssueCertificate, IssueAnswer, IssueCertificate, RenewCertificate,
 };
 use chancery_wire::evaluation::{EvaluateAnswer, EvaluatedField, EvaluatedRule};
-use chancery_wire::words::{RequestStatus, RuleVerdict, Verdict};
-use serde::Serialize;
+use chancery_wire::words::{RuleVerdict, Verdict};
 
-use crate::authority_certificate::pem_chain;
 use crate::error::{ApiError, suggestion, warnings};
 use crate::extract::{Answer, Body, Caller, Id, OptionalBody};
-use crate::gate::RepeatedBody;
+use crate::issue_answer::{Outcome, Wish};
 use crate::issues::Issues;
 use crate::route::Endpoint;
 
 /// Longest CSR, in characters of PEM.
 pub(crate) const CSR_MAX: usize = 64 * 1024;
+
+/// Longest that a call waits for an external CA, in seconds.
+const WAIT_MAX: u32 = 60;
 
 const BASE: &str = "/api/v1/cert-manager/certificates";
 
@@ -86,9 +85,10 @@ async fn issue(
     Caller(call): Caller,
     Body(body): Body<IssueCertificate>,
 ) -> Result<Response, ApiError> {
-    let (request, without_root) = issue_request(body)?;
-    let issued = authority.issue(&call, request).await?;
-    Ok(authority.stages().time(Stage::Respond, || respond(&issued, issue_answer(&issued, without_root))))
+    let (request, wish) = issue_request(body)?;
+    let issuance = authority.issue(&call, request).await?;
+    let outcome = Outcome::of(&authority, &call, issuance, wish).await?;
+    Ok(authority.stages().time(Stage::Respond, || outcome.nested()))
 }
 
 async fn issue_flat(
@@ -96,9 +96,9 @@ async fn issue_flat(
     Caller(call): Caller,
     Body(body): Body<FlatIssueCertificate>,
 ) -> Result<Response, ApiError> {
-    let (request, without_root) = flat_request(body)?;
-    let issued = authority.issue(&call, request).await?;
-    Ok(respond(&issued, flat_answer(&issued, without_root)))
+    let (request, wish) = flat_request(body)?;
+    let issuance = authority.issue(&call, request).await?;
+    Ok(Outcome::of(&authority, &call, issuance, wish).await?.flat(None))
 }
 
 /// Who asks for a signature has a key; one made here in its place would be a surprise.
@@ -149,102 +149,13 @@ async fn renew(
     Id(id): Id<CertificateId>,
     OptionalBody(body): OptionalBody<RenewCertificate>,
 ) -> Result<Response, ApiError> {
-    let (request, without_root, ignored) = renew_request(body)?;
-    let issued = authority.renew(&call, id, request).await?;
-    let mut answer = flat_answer(&issued, without_root);
-    answer.warnings.extend(ignored);
-    Ok(respond(&issued, answer))
+    let (request, wish, ignored) = renew_request(body)?;
+    let issuance = authority.renew(&call, id, request).await?;
+    Ok(Outcome::of(&authority, &call, issuance, wish).await?.flat(ignored))
 }
 
-/// The answer, and beside it what an `Idempotency-Key` may repeat: a key that is not kept here is shown only once.
-fn respond<T: Serialize + WithoutKey>(issued: &Issued, answer: T) -> Response {
-    let shown_once = issued.private_key.is_some() && issued.certificate.key_id.is_none();
-    let mut response = Json(&answer).into_response();
-    if shown_once && let Ok(repeated) = serde_json::to_vec(&answer.without_key()) {
-        response.extensions_mut().insert(RepeatedBody(Bytes::from(repeated)));
-    }
-    response
-}
-
-trait WithoutKey {
-    fn without_key(self) -> Self;
-}
-
-impl WithoutKey for IssueAnswer {
-    fn without_key(mut self) -> Self {
-        if let Some(certificate) = &mut self.certificate {
-            certificate.private_key = None;
-        }
-        self
-    }
-}
-
-impl WithoutKey for FlatIssueAnswer {
-    fn without_key(mut self) -> Self {
-        self.private_key = None;
-        self
-    }
-}
-
-fn issue_answer(issued: &Issued, without_root: bool) -> IssueAnswer {
-    IssueAnswer {
-        certificate: Some(issued_certificate(issued, without_root)),
-        certificate_request_id: issued.request_id.as_uuid(),
-        status: RequestStatus::Issued,
-        message: None,
-        warnings: warnings(&issued.warnings),
-    }
-}
-
-fn flat_answer(issued: &Issued, without_root: bool) -> FlatIssueAnswer {
-    let nested = issued_certificate(issued, without_root);
-    FlatIssueAnswer {
-        certificate: nested.certificate,
-        issuing_ca_certificate: nested.issuing_ca_certificate,
-        certificate_chain: nested.certificate_chain,
-        private_key: nested.private_key,
-        serial_number: nested.serial_number,
-        certificate_id: nested.certificate_id,
-        certificate_request_id: issued.request_id.as_uuid(),
-        status: Some(RequestStatus::Issued),
-        warnings: warnings(&issued.warnings),
-    }
-}
-
-fn issued_certificate(issued: &Issued, without_root: bool) -> IssuedCertificate {
-    IssuedCertificate {
-        certificate: pem::encode(pem::CERTIFICATE, &issued.certificate.der),
-        issuing_ca_certificate: issuing_ca(issued),
-        certificate_chain: chain(issued, without_root),
-        private_key: issued.private_key.as_ref().map(|key| key.as_str().to_owned()),
-        serial_number: issued.certificate.serial_number.clone(),
-        certificate_id: issued.certificate.id.as_uuid(),
-    }
-}
-
-fn issuing_ca(issued: &Issued) -> String {
-    match (issued.certificate.ca_certificate_id, issued.chain.first()) {
-        (Some(_), Some(der)) => pem::encode(pem::CERTIFICATE, der),
-        _ => String::new(),
-    }
-}
-
-/// Issuing CA first, root last. A self-signed certificate is its own chain, with or without roots.
-fn chain(issued: &Issued, without_root: bool) -> String {
-    match issued.chain.split_last() {
-        Some((last, rest)) if without_root && issued.certificate.ca_certificate_id.is_some() && is_root(last) => {
-            pem_chain(rest)
-        }
-        _ => pem_chain(&issued.chain),
-    }
-}
-
-fn is_root(der: &[u8]) -> bool {
-    Certificate::from_der(der).is_ok_and(|it| it.issuer_der() == it.subject_der())
-}
-
-/// What the core is asked, and whether the root stays out of the chain.
-fn issue_request(body: IssueCertificate) -> Result<(IssueRequest, bool), ApiError> {
+/// What the core is asked, and how the answer is wanted.
+fn issue_request(body: IssueCertificate) -> Result<(IssueRequest, Wish), ApiError> {
     let mut issues = Issues::default();
     let target = Target::Profile {
         profile_id: ProfileId::from_uuid(body.profile_id),
@@ -252,7 +163,7 @@ fn issue_request(body: IssueCertificate) -> Result<(IssueRequest, bool), ApiErro
     };
     let attributes = body.attributes.unwrap_or_default();
     let without_root = body.remove_roots_from_chain.or(attributes.remove_roots_from_chain).unwrap_or(false);
-    issues.range("wait", body.wait.unwrap_or(0), 0..=60);
+    let wish = wish(without_root, body.wait, &mut issues);
     let request = IssueRequest {
         target,
         csr: csr(body.csr, &mut issues),
@@ -260,13 +171,19 @@ fn issue_request(body: IssueCertificate) -> Result<(IssueRequest, bool), ApiErro
         metadata: issues.metadata("metadata", body.metadata),
     };
     issues.finish()?;
-    Ok((request, without_root))
+    Ok((request, wish))
 }
 
-fn flat_request(body: FlatIssueCertificate) -> Result<(IssueRequest, bool), ApiError> {
+fn wish(without_root: bool, wait: Option<u32>, issues: &mut Issues) -> Wish {
+    let wait = wait.unwrap_or(0);
+    issues.range("wait", wait, 0..=WAIT_MAX);
+    Wish { without_root, wait: wait.into() }
+}
+
+fn flat_request(body: FlatIssueCertificate) -> Result<(IssueRequest, Wish), ApiError> {
     let target = flat_target(&body)?;
     let mut issues = Issues::default();
-    let without_root = body.remove_roots_from_chain.unwrap_or(false);
+    let wish = wish(body.remove_roots_from_chain.unwrap_or(false), body.wait, &mut issues);
     let attributes = wire::certificate::Attributes {
         common_name: body.common_name,
         organization: body.organization,
@@ -293,7 +210,7 @@ fn flat_request(body: FlatIssueCertificate) -> Result<(IssueRequest, bool), ApiE
         metadata: issues.metadata("metadata", body.metadata),
     };
     issues.finish()?;
-    Ok((request, without_root))
+    Ok((request, wish))
 }
 
 fn flat_target(body: &FlatIssueCertificate) -> Result<Target, ApiError> {
@@ -344,11 +261,10 @@ fn alt_name_list(names: AltNames) -> Vec<wire::certificate::AltName> {
     }
 }
 
-fn renew_request(body: RenewCertificate) -> Result<(RenewRequest, bool, Option<wire::Warning>), ApiError> {
+fn renew_request(body: RenewCertificate) -> Result<(RenewRequest, Wish, Option<wire::Warning>), ApiError> {
     let mut issues = Issues::default();
-    issues.range("wait", body.wait.unwrap_or(0), 0..=60);
     let nested = body.attributes.as_ref().and_then(|it| it.remove_roots_from_chain);
-    let without_root = body.remove_roots_from_chain.or(nested).unwrap_or(false);
+    let wish = wish(body.remove_roots_from_chain.or(nested).unwrap_or(false), body.wait, &mut issues);
     let mut ignored = None;
     let attributes = body.attributes.map(|mut attributes| {
         let dates = [attributes.not_before.take(), attributes.not_after.take()];
@@ -372,7 +288,7 @@ fn renew_request(body: RenewCertificate) -> Result<(RenewRequest, bool, Option<w
         attributes,
     };
     issues.finish()?;
-    Ok((request, without_root, ignored))
+    Ok((request, wish, ignored))
 }
 
 fn csr(text: Option<String>, issues: &mut Issues) -> Option<String> {
@@ -553,7 +469,7 @@ mod tests {
         let check = |text: &str, expected: bool| {
             let body: IssueCertificate =
                 crate::json::parse(format!(r#"{{"profileId":"{ID}",{text}}}"#).as_bytes()).unwrap();
-            assert_eq!(issue_request(body).unwrap().1, expected, "{text}");
+            assert_eq!(issue_request(body).unwrap().1.without_root, expected, "{text}");
         };
         check(r#""removeRootsFromChain":"true""#, true);
         check(r#""attributes":{"removeRootsFromChain":true}"#, true);

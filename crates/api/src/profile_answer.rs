@@ -1,7 +1,6 @@
 //! A profile in the wire's words.
 
 use chancery_authority::{Authority, Call};
-use chancery_model::authority::CertificationAuthority;
 use chancery_model::profile::{
     ApiEnrollment, CertificateProfile, EnrollmentType, KeyCustody, ProfileDefaults, RenewAt, UnknownCsrExtensions,
 };
@@ -59,14 +58,14 @@ async fn issuing_ca(
     profile: &CertificateProfile,
 ) -> Result<Option<ProfileCa>, ApiError> {
     let Some(id) = profile.issuer.ca_id() else { return Ok(None) };
-    let ca = authority.reader().ca(call.project_id(), id).await?;
-    Ok(ca.map(|ca: CertificationAuthority| ProfileCa {
+    let ca = authority.reader().ca_summary(call.project_id(), id).await?;
+    Ok(ca.map(|ca| ProfileCa {
         id: ca.id.as_uuid(),
-        project_id: ca.project_id.as_uuid(),
+        project_id: call.project_id().as_uuid(),
         status: status(ca.status),
         name: ca.name,
-        is_external: false,
-        external_type: None,
+        is_external: ca.kind.is_some(),
+        external_type: ca.kind.map(|kind| kind.as_str().to_owned()),
     }))
 }
 

@@ -5,13 +5,16 @@ use std::collections::HashMap;
 use axum::Json;
 use axum::extract::State;
 use chancery_authority::{Authority, Call};
+use chancery_model::order::OrderPhase;
 use chancery_model::permission::Permission;
 use chancery_model::request::{CertificateRequest, RequestStatus};
-use chancery_model::{ProfileId, RequestId};
+use chancery_model::{ProfileId, RequestId, Warning};
+use chancery_pkix::pem;
 use chancery_wire as wire;
 use chancery_wire::certificate::BasicConstraints;
 use chancery_wire::request::{
     CancelAnswer, RequestCertificate, RequestRow, RequestsAnswer, RequestsQuery, SearchRequests,
+    TriggerValidationAnswer,
 };
 use chancery_wire::words::SortOrder;
 
@@ -21,6 +24,7 @@ use crate::certificate_answer;
 use crate::error::ApiError;
 use crate::extract::{Answer, Caller, Id, OptionalBody, Query};
 use crate::identity::pairs;
+use crate::issue_answer::issuing_ca_of;
 use crate::issues::Issues;
 use crate::route::Endpoint;
 use crate::search;
@@ -46,6 +50,9 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
         Endpoint::post(format!("{BASE}/{{requestId}}/cancel"), CertificateIssue, cancel)
             .named("cancelCertificateRequest", "Cancel a request that is not finished")
             .answers::<CancelAnswer>(),
+        Endpoint::post(format!("{BASE}/{{requestId}}/trigger-validation"), CertificateIssue, trigger_validation)
+            .named("triggerCertificateRequestValidation", "Have the external CA asked again, out of turn")
+            .answers::<TriggerValidationAnswer>(),
     ]
 }
 
@@ -82,6 +89,18 @@ async fn cancel(
 ) -> Answer<CancelAnswer> {
     let (request, cancelled) = authority.cancel_request(&call, id).await?;
     Ok(Json(CancelAnswer { status: status(request.status), cancelled, error_message: request.error_message }))
+}
+
+async fn trigger_validation(
+    State(authority): State<Authority>,
+    Caller(call): Caller,
+    Id(id): Id<RequestId>,
+) -> Answer<TriggerValidationAnswer> {
+    let (request, order) = authority.trigger_validation(&call, id).await?;
+    Ok(Json(TriggerValidationAnswer {
+        status: status(request.status),
+        order_status: order.map(|it| order_status(it.phase)),
+    }))
 }
 
 fn from_query(query: RequestsQuery) -> Result<SearchRequests, ApiError> {
@@ -214,19 +233,24 @@ async fn shown(
         basic_constraints: None,
         metadata: pairs(&request.metadata),
         warnings: warnings_of(&request.document),
+        order_status: None,
+        order_reference: None,
+        quarantined_certificate: None,
         created_at: request.created_at.to_string(),
         updated_at: request.updated_at.to_string(),
     };
+    if let Some(order) = authority.reader().order(call.project_id(), request.id).await? {
+        answer.order_status = Some(order_status(order.phase));
+        answer.order_reference = order.reference;
+        answer.quarantined_certificate = order.quarantined.map(|der| pem::encode(pem::CERTIFICATE, &der));
+    }
     let Some(certificate) = certificate else { return Ok(answer) };
     let chain = authority.chain(&certificate).await?;
     let subject = certificate_answer::subject(&certificate);
     answer.certificate = Some(to_pem(&certificate));
     answer.private_key = readable_key(authority, call, &certificate).await?;
     answer.certificate_chain = Some(pem_chain(&chain));
-    answer.issuing_ca_certificate = Some(match (certificate.ca_certificate_id, chain.first()) {
-        (Some(_), Some(issuer)) => pem_chain(std::slice::from_ref(issuer)),
-        _ => String::new(),
-    });
+    answer.issuing_ca_certificate = Some(issuing_ca_of(&certificate, &chain));
     answer.organization = subject.organization;
     answer.organizational_unit = subject.organizational_unit;
     answer.country = subject.country;
@@ -251,7 +275,21 @@ fn warnings_of(document: &str) -> Vec<wire::Warning> {
     serde_json::from_str::<Kept>(document).map(|it| it.warnings).unwrap_or_default()
 }
 
-const fn status(status: RequestStatus) -> wire::words::RequestStatus {
+/// The same for the core.
+pub(crate) fn model_warnings(document: &str) -> Vec<Warning> {
+    let copy = |it: wire::Warning| Warning { code: it.code, field: it.field, message: it.message };
+    warnings_of(document).into_iter().map(copy).collect()
+}
+
+const fn order_status(phase: OrderPhase) -> wire::words::OrderStatus {
+    match phase {
+        OrderPhase::Ordering => wire::words::OrderStatus::Ordering,
+        OrderPhase::Tidying => wire::words::OrderStatus::Tidying,
+        OrderPhase::Done => wire::words::OrderStatus::Done,
+    }
+}
+
+pub(crate) const fn status(status: RequestStatus) -> wire::words::RequestStatus {
     match status {
         RequestStatus::PendingApproval => wire::words::RequestStatus::PendingApproval,
         RequestStatus::Pending => wire::words::RequestStatus::Pending,

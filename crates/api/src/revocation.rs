@@ -49,7 +49,9 @@ async fn revoke(
 ) -> Answer<RevokeAnswer> {
     let selector = CertificateSelector::parse(&named)?;
     let done = authority.revoke(&call, &selector, reason(body.revocation_reason)?).await?;
-    let message = if done.is_published {
+    let message = if done.asks_externally {
+        "Successfully revoked certificate; the external CA is being asked to revoke it too"
+    } else if done.is_published {
         "Successfully revoked certificate"
     } else {
         "Successfully revoked certificate; it is self-signed, so no CRL or OCSP responder can tell it to others"

@@ -31,10 +31,11 @@ pub struct Measure {
 }
 
 impl ApiState {
-    /// With the default limits: 50 unauthenticated or failed calls per second and address (bursts of 100), 60 s a call.
+    /// With the default limits: 50 unauthenticated or failed calls per second and address (bursts of 100), 90 s a call, which
+    /// is more than a request may `wait`.
     #[must_use]
     pub fn new(authority: Authority) -> Self {
-        Self::with_limits(authority, Some(RateLimit::default()), Duration::from_secs(60))
+        Self::with_limits(authority, Some(RateLimit::default()), Duration::from_secs(90))
     }
 
     /// `unauthenticated: None` turns the rate limit off.

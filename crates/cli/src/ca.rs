@@ -1,5 +1,6 @@
-//! `chancery ca`: look at, create, renew and import internal certification authorities.
+//! `chancery ca`: look at, create, renew and import certification authorities, and set up those of others.
 
+mod external;
 mod lifecycle;
 
 use clap::{Args, Subcommand};
@@ -20,7 +21,9 @@ Examples:
   chancery ca renew --as-admin issuing --new-key
   chancery ca auto-renewal --as-admin issuing --enable --days 60
   chancery ca crl issuing > issuing.crl
-  chancery ca import --as-admin --name legacy --certificate ca.pem --key ca.key --last-crl crl.pem";
+  chancery ca import --as-admin --name legacy --certificate ca.pem --key ca.key --last-crl crl.pem
+  chancery ca create-acme --as-admin --name le --directory letsencrypt --email pki@acme.com --zone rfc2136:dns:acme.com
+  chancery ca create-vault --as-admin --name bao --connection bao --role web";
 
 const ROOT_YEARS: u16 = 10;
 const INTERMEDIATE_YEARS: u16 = 5;
@@ -40,7 +43,7 @@ enum CaCommand {
     List,
     /// Show one certification authority
     Show(ShowArguments),
-    /// Create a root CA, or with --parent an intermediate one, and its certificate
+    /// Create a root CA, or with --parent or --vault an intermediate one, and its certificate
     Create(NewCa),
     /// Give a CA its next certificate, over the same key or with --new-key
     Renew(lifecycle::RenewArguments),
@@ -50,6 +53,17 @@ enum CaCommand {
     Crl(lifecycle::CrlArguments),
     /// Take over a CA that was run elsewhere, with its key
     Import(Box<lifecycle::ImportArguments>),
+    /// Set up a CA that speaks ACME, such as Let's Encrypt
+    CreateAcme(Box<external::AcmeArguments>),
+    /// Set up DigiCert CertCentral
+    CreateDigicert(external::DigicertArguments),
+    /// Set up the PKI secrets engine of a HashiCorp Vault or OpenBao
+    CreateVault(external::VaultArguments),
+    /// Give the account at an ACME CA a new key
+    ChangeAccountKey {
+        /// Name or id
+        name: String,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -78,6 +92,8 @@ pub struct NewCa {
     /// The CA that signs it (name or id); without it the new CA is a root
     #[arg(long, value_name = "CA")]
     pub parent: Option<String>,
+    #[command(flatten)]
+    pub signed_by: external::SignedByVault,
     #[arg(long, default_value = "EC_prime256v1", value_name = "NAME")]
     pub key_algorithm: String,
     /// How many years its certificate is valid [default: 10 for a root, 5 otherwise]
@@ -99,6 +115,10 @@ pub(crate) async fn run(arguments: CaArguments) -> Result<(), CliError> {
         CaCommand::AutoRenewal(arguments) => lifecycle::auto_renewal(&client, arguments, output).await,
         CaCommand::Crl(arguments) => lifecycle::crl(&client, arguments, output).await,
         CaCommand::Import(arguments) => lifecycle::import(&client, *arguments, output).await,
+        CaCommand::CreateAcme(new) => external::create_acme(&client, *new, output).await,
+        CaCommand::CreateDigicert(new) => external::create_digicert(&client, new, output).await,
+        CaCommand::CreateVault(new) => external::create_vault(&client, new, output).await,
+        CaCommand::ChangeAccountKey { name } => external::change_account_key(&client, &name, output).await,
         CaCommand::Create(new) => {
             let ca = create(&client, &new).await?;
             if output.is_json() {
@@ -110,17 +130,21 @@ pub(crate) async fn run(arguments: CaArguments) -> Result<(), CliError> {
 }
 
 async fn list(client: &Client, output: Output) -> Result<(), CliError> {
-    let found = client.get(&format!("{CERT_MANAGER}/ca/internal")).await?.success()?;
+    let found = client.get(&format!("{CERT_MANAGER}/ca")).await?.success()?;
+    let all = found.get("certificateAuthorities").cloned().unwrap_or_default();
     if output.is_json() {
-        return output.json(&found);
+        return output.json(&all);
     }
-    let rows = list_at(&found, "")
+    let rows = list_at(&all, "")
         .map(|one| {
+            let first = |names: [&str; 3]| {
+                names.map(|name| text_at(one, name)).into_iter().find(|text| !text.is_empty()).unwrap_or_default()
+            };
             vec![
                 text_at(one, "/name"),
                 text_at(one, "/status"),
-                text_at(one, "/configuration/type"),
-                text_at(one, "/configuration/dn"),
+                first(["/configuration/type", "/type", ""]),
+                first(["/configuration/dn", "/configuration/directoryUrl", "/configuration/mount"]),
                 short_time(&text_at(one, "/configuration/notAfter")),
                 text_at(one, "/id"),
             ]
@@ -136,6 +160,9 @@ async fn list(client: &Client, output: Output) -> Result<(), CliError> {
 fn show_ca(ca: &Value, output: Output) -> Result<(), CliError> {
     if output.is_json() {
         return output.json(ca);
+    }
+    if text_at(ca, "/type") != "internal" {
+        return external::show(ca, output);
     }
     let setting = |name: &str| text_at(ca, &format!("/configuration/{name}"));
     output.facts(&[
@@ -164,7 +191,8 @@ async fn print_chain(client: &Client, name: &str) -> Result<(), CliError> {
 
 /// Creates a CA with its certificate and answers with the CA as it then is.
 pub async fn create(client: &Client, new: &NewCa) -> Result<Value, CliError> {
-    let years = new.years.unwrap_or(if new.parent.is_some() { INTERMEDIATE_YEARS } else { ROOT_YEARS });
+    let is_root = new.parent.is_none() && new.signed_by.vault.is_none();
+    let years = new.years.unwrap_or(if is_root { ROOT_YEARS } else { INTERMEDIATE_YEARS });
     let not_after =
         years_later(&server_time(client).await?, years).ok_or_else(|| client.unreadable("it shows no time"))?;
     let parent_id = match &new.parent {
@@ -172,7 +200,7 @@ pub async fn create(client: &Client, new: &NewCa) -> Result<Value, CliError> {
         None => None,
     };
     let mut configuration = Map::from_iter([
-        ("type".to_owned(), json!(if parent_id.is_some() { "intermediate" } else { "root" })),
+        ("type".to_owned(), json!(if is_root { "root" } else { "intermediate" })),
         ("commonName".to_owned(), json!(new.common_name)),
         ("keyAlgorithm".to_owned(), json!(new.key_algorithm)),
     ]);
@@ -181,19 +209,24 @@ pub async fn create(client: &Client, new: &NewCa) -> Result<Value, CliError> {
             configuration.insert(name.to_owned(), json!(value));
         }
     }
-    if parent_id.is_none() {
+    if is_root {
         configuration.insert("notAfter".to_owned(), json!(not_after));
         configuration.insert("maxPathLength".to_owned(), json!(new.path_length.unwrap_or(-1)));
     }
     let body = json!({"name": new.name, "status": "active", "configuration": configuration});
     let ca = client.post(&format!("{CERT_MANAGER}/ca/internal"), &body).await?.success()?;
     let path = format!("{CERT_MANAGER}/ca/internal/{}", text_at(&ca, "/id"));
-    let Some(parent_id) = parent_id else {
+    if is_root {
         return Ok(ca);
+    }
+    let path_length = new.path_length.unwrap_or(0);
+    let signed = if let Some(parent_id) = parent_id {
+        let wanted = json!({"notAfter": not_after, "maxPathLength": path_length, "parentCaId": parent_id});
+        client.post(&format!("{path}/certificate"), &wanted).await.and_then(crate::Reply::success).map(|_| ())
+    } else {
+        let wanted = json!({"notAfter": not_after, "maxPathLength": path_length});
+        external::sign_by_vault(client, &path, &new.signed_by, &wanted).await
     };
-    let certificate =
-        json!({"notAfter": not_after, "maxPathLength": new.path_length.unwrap_or(0), "parentCaId": parent_id});
-    let signed = client.post(&format!("{path}/certificate"), &certificate).await.and_then(crate::Reply::success);
     if let Err(error) = signed {
         // An intermediate that nobody signed would only stand in the way of the next try.
         let _ = client.delete(&path).await;

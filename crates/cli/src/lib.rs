@@ -6,6 +6,7 @@
 //!
 //! Start reading at [`client`]; a command's arguments and its work stand together in the file named after its noun.
 
+mod app_connection;
 pub mod application;
 pub mod ca;
 pub mod certificate;
@@ -16,6 +17,7 @@ pub mod files;
 mod lookup;
 pub mod output;
 pub mod profile;
+mod request;
 pub mod template;
 mod typed;
 
@@ -34,8 +36,12 @@ pub enum Command {
     /// Request, renew, look at and fetch certificates.
     #[command(visible_alias = "certificate")]
     Cert(Box<certificate::CertificateArguments>),
-    /// Look at and create certification authorities.
+    /// What became of certificate requests, and those that wait for an external CA.
+    Request(Box<request::RequestsArguments>),
+    /// Look at and create certification authorities, those of others too.
     Ca(Box<ca::CaArguments>),
+    /// Look at and keep app connections: credentials for DNS providers, external CAs and vaults.
+    Connection(Box<app_connection::AppConnectionArguments>),
     /// Look at and create certificate templates: what a request may contain.
     #[command(visible_alias = "policy")]
     Template(Box<template::TemplateArguments>),
@@ -51,7 +57,9 @@ pub enum Command {
 pub async fn run(command: Command) -> ExitCode {
     let outcome = match command {
         Command::Cert(arguments) => certificate::run(*arguments).await,
+        Command::Request(arguments) => request::run(*arguments).await,
         Command::Ca(arguments) => ca::run(*arguments).await,
+        Command::Connection(arguments) => app_connection::run(*arguments).await,
         Command::Template(arguments) => template::run(*arguments).await,
         Command::Profile(arguments) => profile::run(*arguments).await,
         Command::Application(arguments) => application::run(*arguments).await,

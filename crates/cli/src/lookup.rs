@@ -32,13 +32,16 @@ pub async fn profile_id(client: &Client, name: &str) -> Result<Uuid, CliError> {
     id.parse().map_err(|_| client.unreadable("the profile has no id"))
 }
 
-/// The internal CA with this name or id.
+/// The CA of any type with this name or id.
 pub async fn ca(client: &Client, name: &str) -> Result<Value, CliError> {
+    let all = client.get(&format!("{CERT_MANAGER}/ca")).await?.success()?;
+    let mut all = list_at(&all, "/certificateAuthorities");
     if is_id(name) {
-        return client.get(&format!("{CERT_MANAGER}/ca/internal/{name}")).await?.success();
+        let found = all.find(|one| text_at(one, "/id").eq_ignore_ascii_case(name)).cloned();
+        return found
+            .ok_or_else(|| CliError::Missing(format!("There is no certification authority with the id {name}")));
     }
-    let all = client.get(&format!("{CERT_MANAGER}/ca/internal")).await?.success()?;
-    named(list_at(&all, ""), name, "certification authority", "chancery ca list")
+    named(all, name, "certification authority", "chancery ca list")
 }
 
 pub async fn ca_id(client: &Client, name: &str) -> Result<String, CliError> {

@@ -200,10 +200,6 @@ wire! {
         pub warnings: Vec<Warning>,
     }
 
-    pub struct CasAnswer {
-        pub certificate_authorities: Vec<Ca>,
-    }
-
     pub struct CaCsrAnswer {
         /// PEM.
         pub csr: String,
@@ -280,19 +276,41 @@ wire! {
         pub next_renewal_at: Option<String>,
     }
 
-    /// Who signs an intermediate CA: `internal` names `parentCaId`; `manual` means csr and import-certificate.
+    /// Who signs an intermediate CA: `internal` names `parentCaId`; `vault` names `appConnectionId` and says in
+    /// `destinationConfig` where at that server; `manual` means csr and import-certificate.
     pub struct SigningConfig {
         /// Left out on PATCH: as before.
         #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
         pub kind: Option<CaSigner>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub parent_ca_id: Option<Uuid>,
-        /// For signers that do not exist in this build.
+        /// Credentials for the signer elsewhere.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub app_connection_id: Option<Uuid>,
-        /// For signers that do not exist in this build.
+        /// For `vault`: `mount` (the path of its PKI secrets engine, default `pki`) and perhaps `issuerRef`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        pub destination_config: Option<serde_json::Value>,
+        pub destination_config: Option<VaultDestination>,
+    }
+
+    /// Where at a Vault or OpenBao an intermediate CA is signed.
+    pub struct VaultDestination {
+        /// Path of the PKI secrets engine; default `pki`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub mount: Option<String>,
+        /// Name or id of the issuer within the engine; default: the engine's own.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub issuer_ref: Option<String>,
+    }
+
+    /// Have an intermediate CA signed by the signer that its signing configuration names.
+    #[derive(Default)]
+    pub struct InstallFromVault {
+        /// CAs allowed below it; -1 (default): as the CA's own configuration says.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub max_path_length: Option<i64>,
+        /// Default: as the CA's own configuration says, else five years from now.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub not_after: Option<String>,
     }
 
     pub struct SigningConfigAnswer {
@@ -303,10 +321,8 @@ wire! {
         pub created_at: String,
         pub updated_at: String,
         pub parent_ca_id: Option<Uuid>,
-        /// Always `null` in this build.
         pub app_connection_id: Option<Uuid>,
-        /// Always `null` in this build.
-        pub destination_config: Option<serde_json::Value>,
+        pub destination_config: Option<VaultDestination>,
         /// Always `null` in this build.
         pub last_external_certificate_id: Option<String>,
     }

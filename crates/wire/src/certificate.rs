@@ -132,7 +132,8 @@ wire! {
         pub certificate_id: Uuid,
     }
 
-    /// A fresh certificate and its request, flat: the answer of renew and of the older issue routes.
+    /// A fresh certificate and its request, flat: the answer of renew and of the older issue routes. While an external CA has
+    /// not answered, the texts are empty and `certificateId` is the request's id: poll the request.
     pub struct FlatIssueAnswer {
         pub certificate: String,
         pub issuing_ca_certificate: String,
@@ -144,6 +145,8 @@ wire! {
         pub certificate_request_id: Uuid,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub status: Option<RequestStatus>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub message: Option<String>,
         #[serde(default)]
         pub warnings: Vec<Warning>,
     }
@@ -207,6 +210,9 @@ wire! {
         pub remove_roots_from_chain: Option<bool>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub metadata: Option<Vec<KeyValue>>,
+        /// Seconds, 0 to 60: answer with the certificate if it comes in time.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub wait: Option<u32>,
     }
 
     /// Renew a certificate. Everything is optional, the body too.
@@ -223,6 +229,7 @@ wire! {
         /// Changes to the copy of the old certificate: a missing key keeps, `null` clears.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub attributes: Option<Attributes>,
+        /// Seconds, 0 to 60: answer with the certificate if it comes in time.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub wait: Option<u32>,
     }
@@ -315,7 +322,7 @@ wire! {
         pub ca_name: Option<String>,
         pub profile_name: Option<String>,
         pub application_name: Option<String>,
-        /// `internal`, or `null` for a self-signed certificate.
+        /// `internal` or `external`; `null` for a self-signed certificate.
         pub ca_type: Option<String>,
         pub has_private_key: bool,
         pub latest_renewal_certificate_id: Option<Uuid>,

@@ -5,7 +5,7 @@ use uuid::Uuid;
 use crate::certificate::BasicConstraints;
 use crate::error::Warning;
 use crate::page::{KeyValue, KeyValueCondition};
-use crate::words::{CertificateStatus, RequestStatus, SortOrder};
+use crate::words::{CertificateStatus, OrderStatus, RequestStatus, SortOrder};
 
 wire! {
     /// One request, with the certificate once there is one.
@@ -34,6 +34,15 @@ wire! {
         pub metadata: Vec<KeyValue>,
         #[serde(default)]
         pub warnings: Vec<Warning>,
+        /// How far the order at an external CA is; absent where nothing was ordered.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub order_status: Option<OrderStatus>,
+        /// How the external CA calls the order: a URL or a number.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub order_reference: Option<String>,
+        /// PEM of what came back from an external CA and was not what had been asked for. It is not in the inventory.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub quarantined_certificate: Option<String>,
         pub created_at: String,
         pub updated_at: String,
     }
@@ -101,6 +110,14 @@ wire! {
         pub sort_order: Option<SortOrder>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub metadata: Option<Vec<KeyValueCondition>>,
+    }
+
+    /// The external CA is being asked again, out of turn.
+    pub struct TriggerValidationAnswer {
+        pub status: RequestStatus,
+        /// Absent where nothing was ordered.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub order_status: Option<OrderStatus>,
     }
 
     pub struct CancelAnswer {

@@ -46,12 +46,27 @@ words! {
         PendingApproval => "pending_approval", Pending => "pending", PendingValidation => "pending_validation",
         Issued => "issued", Failed => "failed", Rejected => "rejected",
     }
+    /// State of an order at an external CA: being asked for; ended, and what it left outside is being removed; done.
+    OrderStatus { Ordering => "ordering", Tidying => "tidying", Done => "done" }
     /// State of a certification authority.
     CaStatus { Active => "active", Disabled => "disabled", PendingCertificate => "pending-certificate" }
     /// Which key the renewed certificate of a CA is for.
     CaRenewalType { Existing => "existing", NewKey => "new-key" }
-    /// Who signs an intermediate CA. Only `internal` and `manual` exist in this build; the others are refused with 400.
-    CaSigner { Internal => "internal", Manual => "manual", Venafi => "venafi", AzureAdCs => "azure-ad-cs" }
+    /// Who signs an intermediate CA. `venafi` and `azure-ad-cs` do not exist in this build; they are refused with 400.
+    CaSigner {
+        Internal => "internal", Manual => "manual", Vault => "vault", Venafi => "venafi", AzureAdCs => "azure-ad-cs",
+    }
+    /// How control of a name is proved to an ACME CA (RFC 8555 §8, RFC 8737).
+    AcmeChallenge { Dns01 => "dns-01", Http01 => "http-01", TlsAlpn01 => "tls-alpn-01" }
+    /// Who changes DNS records.
+    DnsProvider {
+        Route53 => "route53", Cloudflare => "cloudflare", DnsMadeEasy => "dns-made-easy", AzureDns => "azure-dns",
+        GoogleCloudDns => "google-cloud-dns", Rfc2136 => "rfc2136", Webhook => "webhook", Exec => "exec",
+    }
+    /// How control of a name is proved to DigiCert.
+    DcvMethod {
+        Email => "email", DnsTxtToken => "dns-txt-token", DnsCnameToken => "dns-cname-token", HttpToken => "http-token",
+    }
     /// Place of a certification authority in its hierarchy.
     CaLevel { Root => "root", Intermediate => "intermediate" }
     /// Where a renewal takes its key from: a fresh pair, the old key, or the caller's CSR.

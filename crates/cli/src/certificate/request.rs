@@ -107,6 +107,9 @@ pub struct RenewArguments {
     /// Another life span than before, such as 90d
     #[arg(long)]
     ttl: Option<String>,
+    /// Seconds to wait for a certificate that is not issued at once
+    #[arg(long, default_value_t = 0, value_name = "SECONDS")]
+    wait: u32,
     #[command(flatten)]
     destination: Destination,
 }
@@ -214,9 +217,14 @@ impl RequestArguments {
             attributes: Some(attributes),
             remove_roots_from_chain: None,
             metadata: given_list(&self.metadata),
-            wait: Some(self.wait.min(SERVER_WAIT_MAX)).filter(|seconds| *seconds > 0),
+            wait: server_wait(self.wait),
         })
     }
+}
+
+/// What the server itself is asked to wait.
+fn server_wait(seconds: u32) -> Option<u32> {
+    Some(seconds.min(SERVER_WAIT_MAX)).filter(|seconds| *seconds > 0)
 }
 
 pub(super) async fn request(
@@ -263,13 +271,20 @@ async fn wait_for(client: &Client, answer: Value, patience: Duration) -> Result<
             }
             _ if Instant::now() >= deadline => {
                 return Err(CliError::Unfinished(format!(
-                    "Request {id} is {status} and not issued yet {}. Ask again later, or give it time with --wait SECONDS",
-                    text_at(&request, "/pendingMessage")
+                    "Request {id} is {status} and not issued yet. {} `chancery request show {id}` tells how it goes on; \
+                     --wait SECONDS gives it time",
+                    sentence(&text_at(&request, "/pendingMessage"))
                 )));
             }
             _ => tokio::time::sleep(POLL_PAUSE).await,
         }
     }
+}
+
+/// With a full stop at its end.
+fn sentence(text: &str) -> String {
+    let text = text.trim();
+    if text.is_empty() || text.ends_with(['.', '!', '?']) { text.to_owned() } else { format!("{text}.") }
 }
 
 /// Gathers the PEM texts from an issue answer, a renew answer or an issued request.
@@ -326,10 +341,16 @@ pub(super) async fn renew(
         renewal_key_source: source,
         csr: arguments.csr.as_deref().map(files::read_text).transpose()?,
         attributes: arguments.ttl.map(|ttl| Attributes { ttl: Some(ttl), ..Attributes::default() }),
+        wait: server_wait(arguments.wait),
         ..RenewCertificate::default()
     };
     let client = connection.connect().await?;
     let answer = client.post(&format!("{}/renew", path_of(&arguments.id)), &body).await?.success()?;
+    let answer = if text_at(&answer, "/certificate").is_empty() {
+        wait_for(&client, answer, Duration::from_secs(arguments.wait.into())).await?
+    } else {
+        answer
+    };
     let mut files = files_of(&client, &answer).await?;
     if files.private_key.is_none() && source != Some(RenewalKeySource::Csr) {
         files.private_key = stored_key(&client, &files.id).await?;
