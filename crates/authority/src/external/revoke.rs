@@ -61,7 +61,11 @@ impl Authority {
 pub(crate) async fn run(authority: &Authority, job: &Job, fence: Fence) -> Result<(), Error> {
     let done = Write::default().with(Change::FinishJob { fence, next: None });
     let id = CertificateId::from_uuid(job.key.object);
-    let found = authority.reader().certificate(job.project_id, id).await?;
+    let mut found = authority.reader().certificate(job.project_id, id).await?;
+    if found.is_none() {
+        // Out of the inventory, and still to be revoked.
+        found = authority.reader().deleted_certificate(job.project_id, id).await?;
+    }
     let Some((certificate, revocation)) = found.and_then(|it| it.revocation.map(|revocation| (it, revocation))) else {
         return authority.commit(done).await;
     };

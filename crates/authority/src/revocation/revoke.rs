@@ -80,6 +80,23 @@ impl Authority {
         found.ok_or_else(|| Error::not_found("Certificate", text))
     }
 
+    /// One that was deleted from the inventory too: it is out in the world all the same.
+    async fn select_revocable(&self, call: &Call, selector: &CertificateSelector) -> Result<Certificate, Error> {
+        let missing = match self.select_certificate(call, selector).await {
+            Err(missing @ Error::NotFound { .. }) => missing,
+            other => return other,
+        };
+        let (reader, project) = (self.reader(), call.project_id());
+        let deleted = match selector {
+            CertificateSelector::Id(id) => reader.deleted_certificate(project, *id).await?,
+            CertificateSelector::Fingerprint(fingerprint) => {
+                reader.deleted_certificate_by_fingerprint(project, fingerprint).await?
+            }
+            CertificateSelector::SerialNumber(serial) => reader.deleted_certificate_by_serial(project, serial).await?,
+        };
+        deleted.ok_or(missing)
+    }
+
     /// Revokes, holds, or makes a hold final. Durable when it returns, and from then on said by OCSP.
     pub async fn revoke(
         &self,
@@ -88,7 +105,7 @@ impl Authority {
         reason: RevocationReason,
     ) -> Result<Revoked, Error> {
         call.requester.require_somewhere(Permission::CertificateRevoke)?;
-        let certificate = self.select_certificate(call, selector).await?;
+        let certificate = self.select_revocable(call, selector).await?;
         self.require_management(&call.requester, &certificate, Permission::CertificateRevoke)?;
         self.revoke_certificate(call, certificate, reason, None).await
     }
@@ -145,7 +162,8 @@ impl Authority {
             }
             // Somebody else was faster: say what stands now.
             Err(Error::Store(StoreError::Conflict(Conflict::AlreadyRevoked))) => {
-                let now_stands = self.certificate_of(call, certificate.id).await?.revocation;
+                let selector = CertificateSelector::Id(certificate.id);
+                let now_stands = self.select_revocable(call, &selector).await?.revocation;
                 Err(now_stands.map_or_else(|| Error::Store(StoreError::Conflict(Conflict::Stale)), already))
             }
             Err(error) => Err(error),
@@ -155,7 +173,7 @@ impl Authority {
     /// Takes a certificate off hold (RFC 5280 §5.3.1, removeFromCRL). Any other revocation is final.
     pub async fn release(&self, call: &Call, selector: &CertificateSelector) -> Result<Certificate, Error> {
         call.requester.require_somewhere(Permission::CertificateRevoke)?;
-        let certificate = self.select_certificate(call, selector).await?;
+        let certificate = self.select_revocable(call, selector).await?;
         self.require_management(&call.requester, &certificate, Permission::CertificateRevoke)?;
         match certificate.revocation {
             Some(it) if it.reason == RevocationReason::CertificateHold => {}

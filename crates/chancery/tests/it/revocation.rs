@@ -148,6 +148,29 @@ async fn a_certificate_is_revoked_by_id_fingerprint_or_serial_number() {
 }
 
 #[tokio::test]
+async fn a_certificate_that_was_deleted_is_revoked_all_the_same() {
+    let world = world().await;
+    let pki = world.pki().await;
+    for by_serial in [false, true] {
+        let issued = world.issue(pki.profile, &json!({})).await;
+        let (id, serial) = (id_of(&issued), text(&issued, "/certificate/serialNumber"));
+        world.admin().ok(Method::DELETE, &format!("{CERT_MANAGER}/certificates/{id}"), None).await;
+        let named = if by_serial { &serial } else { &id };
+        let (status, answer) = revoke(world.admin(), named, "KEY_COMPROMISE").await;
+        assert_eq!(status, 200, "{answer:#}");
+        settle(&world).await;
+        let octets = leaf(&issued).serial().as_bytes().to_vec();
+        assert!(matches!(ocsp(&world, pki.issuing, &octets).await, CertStatus::Revoked { .. }), "{named}");
+        assert!(listed(&complete_crl(&world, pki.issuing).await).contains_key(&serial), "{named}");
+        let (status, _) = revoke(world.admin(), named, "KEY_COMPROMISE").await;
+        assert_eq!(status, 400, "once is enough");
+        let (status, _) = world.admin().get(&format!("{CERT_MANAGER}/certificates/{id}")).await;
+        assert_eq!(status, 404, "it stays out of the inventory");
+    }
+    world.stop().await;
+}
+
+#[tokio::test]
 async fn only_allowed_steps_are_taken_and_crl_and_ocsp_agree_after_each() {
     let world = world().await;
     let pki = world.pki().await;
