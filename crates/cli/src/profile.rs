@@ -88,6 +88,9 @@ pub struct NewProfile {
     /// Renewals may keep the key, or the CSR
     #[arg(long)]
     pub allow_key_reuse: bool,
+    /// Certificates shall be renewed by the server: when their CA says so, or after two thirds of their life
+    #[arg(long)]
+    pub auto_renew: bool,
     /// Certificates shall be renewed by the server, so many days before they end
     #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=30))]
     pub renew_before_days: Option<u32>,
@@ -183,9 +186,11 @@ pub async fn create(client: &Client, new: &NewProfile) -> Result<Value, CliError
     if new.allow_key_reuse {
         put("allowKeyReuse", json!(true));
     }
-    if let Some(days) = new.renew_before_days {
-        put("apiConfig", json!({"autoRenew": true, "renewBeforeDays": days}));
-    }
+    match new.renew_before_days {
+        Some(days) => put("apiConfig", json!({"autoRenew": true, "renewBeforeDays": days})),
+        None if new.auto_renew => put("apiConfig", json!({"autoRenew": true})),
+        None => None,
+    };
     let mut answer = client.post(&format!("{CERT_MANAGER}/certificate-profiles"), &body).await?.success()?;
     Ok(answer.pointer_mut("/certificateProfile").map(Value::take).unwrap_or_default())
 }
