@@ -50,6 +50,15 @@ pub fn read_private(what: &'static str, path: &Path) -> Result<Vec<u8>, FileErro
     std::fs::read(path).map_err(|source| failed(what, path, source))
 }
 
+/// A program that this server runs: there, executable, and not for others to change.
+pub fn check_program(what: &'static str, path: &Path) -> Result<(), FileError> {
+    let metadata = std::fs::metadata(path).map_err(|source| failed(what, path, source))?;
+    if !metadata.is_file() || metadata.permissions().mode() & 0o111 == 0 {
+        return Err(failed(what, path, io::Error::other("it is not an executable file; run: chmod +x")));
+    }
+    check_mode(what, path, 0o022, "go-w")
+}
+
 /// Refuses if any of the bits is set. A missing file passes; whoever needs it will say so.
 fn check_mode(what: &'static str, path: &Path, forbidden: u32, remedy: &'static str) -> Result<(), FileError> {
     let mode = match std::fs::metadata(path) {
@@ -81,6 +90,22 @@ mod tests {
         prepare_data_dir(&data).unwrap();
         prepare_database_file(&data.join("chancery.db")).unwrap();
         assert_eq!((mode(&data), mode(&data.join("chancery.db"))), (0o700, 0o600));
+    }
+
+    #[test]
+    fn a_program_must_be_executable_and_its_owners_to_change() {
+        let dir = tempfile::tempdir().unwrap();
+        let program = dir.path().join("hook");
+        let refused = || check_program("the DNS hook", &program).err().map(|it| it.to_string());
+        assert!(refused().is_some_and(|it| it.contains("hook")), "missing");
+        std::fs::write(&program, "#!/bin/sh\n").unwrap();
+        for (bits, named) in [(0o644, "cannot be used"), (0o775, "chmod go-w"), (0o757, "chmod go-w")] {
+            std::fs::set_permissions(&program, Permissions::from_mode(bits)).unwrap();
+            assert!(refused().is_some_and(|it| it.contains(named)), "{bits:o}");
+        }
+        std::fs::set_permissions(&program, Permissions::from_mode(0o755)).unwrap();
+        assert_eq!(refused(), None);
+        assert!(check_program("the DNS hook", dir.path()).is_err(), "a folder");
     }
 
     #[test]

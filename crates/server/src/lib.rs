@@ -6,6 +6,7 @@
 //!
 //! Start reading at [`start`]; [`config`] says what can be set.
 
+mod challenge;
 pub mod config;
 mod files;
 mod listener;

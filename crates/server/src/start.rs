@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chancery_api::{ApiState, Measure, RateLimit};
+use chancery_api::{ApiState, Limiter, Measure, RateLimit};
 use chancery_authority::{Authority, AuthorityConfig, OpenError};
 use chancery_egress::EgressPolicy;
 use chancery_keys::{Kek, KekError, SelfTestError};
@@ -18,6 +18,8 @@ use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_rustls::TlsAcceptor;
 
+use crate::challenge::tls::TlsChallenges;
+use crate::challenge::{self, Challenges, Lookup};
 use crate::config::{Config, KekSource};
 use crate::files::{FileError, holds_data, prepare_data_dir, prepare_database_file};
 use crate::listener::Listener;
@@ -26,8 +28,8 @@ use crate::outbound;
 use crate::repository;
 use crate::tls::{ServerCertificate, TlsError};
 
-/// A call that takes longer is answered 503.
-const CALL_TIMEOUT: Duration = Duration::from_secs(60);
+/// A call that takes longer is answered 503. A request to an external CA may be waited for during a minute of it.
+const CALL_TIMEOUT: Duration = Duration::from_secs(90);
 
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -58,6 +60,9 @@ pub struct RunningServer {
     pub address: SocketAddr,
     /// Where CRLs, OCSP and CA certificates are served alone, if a listener was asked for.
     pub repository_address: Option<SocketAddr>,
+    /// Where HTTP-01 and TLS-ALPN-01 challenges are answered, if listeners were asked for.
+    pub acme_http_address: Option<SocketAddr>,
+    pub acme_tls_address: Option<SocketAddr>,
     authority: Authority,
     tls: bool,
     stop_timeout: Duration,
@@ -85,18 +90,15 @@ pub async fn start(
         Some(certificate) => Some(TlsAcceptor::from(certificate.server_config()?)),
         None => None,
     };
-    let (tcp, address) = bind(config.listen).await?;
-    let repository_socket = match config.repository_listen {
-        Some(address) => Some(bind(address).await?),
-        None => None,
-    };
-    let repository_address = repository_socket.as_ref().map(|(_, address)| *address);
+    let Sockets { api: (tcp, address), repository: repository_socket, acme } = Sockets::bind(&config).await?;
+    let repository_address = taken(repository_socket.as_ref());
+    let (acme_http_address, acme_tls_address) = (taken(acme.http.as_ref()), taken(acme.tls.as_ref()));
     if let (Some(url), Some(taken)) = (&mut config.repository_url, repository_address) {
         *url = with_port(url, taken.port());
     }
 
     let policy = outbound::egress_policy(&config.outbound)?;
-    let authority = open_authority(&config, policy.clone(), clock, randomness).await?;
+    let authority = open_authority(&config, policy.clone(), &clock, &randomness).await?;
     let mirrors = Arc::new(MirrorCounters::default());
     let mut background = JoinSet::new();
     background.spawn(authority.clone().run_jobs());
@@ -122,12 +124,62 @@ pub async fn start(
         listeners.push(serve(Listener { router: public, tls: None, trusted_proxies, limits }, tcp));
         tracing::info!(%address, "Serving CRLs, OCSP and CA certificates on plain HTTP.");
     }
+    let challenges = challenges(&authority, rate_limit);
+    listeners.extend(serve_challenges(acme, TlsChallenges { challenges, clock, randomness, limits }));
     listeners.push(serve(Listener { router, tls, trusted_proxies, limits }, tcp));
     tracing::info!(%address, tls = tls_used, %node, version = env!("CARGO_PKG_VERSION"), "Serving.");
-    Ok(RunningServer { address, repository_address, authority, tls: tls_used, stop_timeout, listeners, background })
+    Ok(RunningServer {
+        address,
+        repository_address,
+        acme_http_address,
+        acme_tls_address,
+        authority,
+        tls: tls_used,
+        stop_timeout,
+        listeners,
+        background,
+    })
 }
 
-async fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
+/// A socket, and the address that was really taken.
+type Socket = (TcpListener, SocketAddr);
+
+struct Sockets {
+    api: Socket,
+    repository: Option<Socket>,
+    acme: AcmeSockets,
+}
+
+struct AcmeSockets {
+    http: Option<Socket>,
+    tls: Option<Socket>,
+}
+
+impl Sockets {
+    async fn bind(config: &Config) -> Result<Self, StartError> {
+        Ok(Self {
+            api: bind(config.listen).await?,
+            repository: bind_optional(config.repository_listen).await?,
+            acme: AcmeSockets {
+                http: bind_optional(config.acme_http_listen).await?,
+                tls: bind_optional(config.acme_tls_listen).await?,
+            },
+        })
+    }
+}
+
+fn taken(socket: Option<&Socket>) -> Option<SocketAddr> {
+    socket.map(|(_, address)| *address)
+}
+
+async fn bind_optional(address: Option<SocketAddr>) -> Result<Option<Socket>, StartError> {
+    match address {
+        Some(address) => bind(address).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+async fn bind(address: SocketAddr) -> Result<Socket, StartError> {
     let unbound = |source| StartError::Bind { address, source };
     let tcp = TcpListener::bind(address).await.map_err(unbound)?;
     let taken = tcp.local_addr().map_err(unbound)?;
@@ -137,6 +189,34 @@ async fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartErr
 fn serve(listener: Listener, tcp: TcpListener) -> Serving {
     let (stop, stopped) = oneshot::channel();
     Serving { stop, task: tokio::spawn(listener.serve(tcp, stopped)) }
+}
+
+/// Where the challenge listeners look: what orders under way have published.
+fn challenges(authority: &Authority, limit: Option<RateLimit>) -> Challenges {
+    let authority = authority.clone();
+    let lookup: Lookup = Arc::new(move |kind, name| {
+        let authority = authority.clone();
+        Box::pin(async move {
+            let found = authority.challenge(kind, &name).await;
+            found.inspect_err(|error| tracing::warn!(%error, "Challenges could not be looked up.")).ok()
+        })
+    });
+    Challenges { lookup, limiter: limit.map(|limit| Arc::new(Limiter::new(limit))) }
+}
+
+fn serve_challenges(sockets: AcmeSockets, listener: TlsChallenges) -> Vec<Serving> {
+    let mut serving = Vec::new();
+    if let Some((tcp, address)) = sockets.http {
+        let (router, limits) = (challenge::router(listener.challenges.clone()), listener.limits);
+        serving.push(serve(Listener { router, tls: None, trusted_proxies: Vec::new(), limits }, tcp));
+        tracing::info!(%address, "Answering HTTP-01 challenges.");
+    }
+    if let Some((tcp, address)) = sockets.tls {
+        let (stop, stopped) = oneshot::channel();
+        serving.push(Serving { stop, task: tokio::spawn(listener.serve(tcp, stopped)) });
+        tracing::info!(%address, "Answering TLS-ALPN-01 challenges.");
+    }
+    serving
 }
 
 /// The URL with port 0 replaced by the one that was taken; any other is what the operator means.
@@ -208,11 +288,12 @@ impl RunningServer {
 async fn open_authority(
     config: &Config,
     policy: EgressPolicy,
-    clock: Arc<dyn Clock>,
-    randomness: Arc<dyn Randomness>,
+    clock: &Arc<dyn Clock>,
+    randomness: &Arc<dyn Randomness>,
 ) -> Result<Authority, StartError> {
     let location = config.location();
-    let notifier = outbound::notifier(&config.outbound, policy, Arc::clone(&clock))?;
+    let upstream = outbound::upstream(&config.outbound, policy.clone(), Arc::clone(clock), Arc::clone(randomness))?;
+    let notifier = outbound::notifier(&config.outbound, policy, Arc::clone(clock))?;
     prepare_data_dir(&config.data_dir)?;
     // First the key, then the database: a crash in between leaves a key that seals nothing, never data without its key.
     let kek = kek(&config.kek, &location, randomness.as_ref())?;
@@ -226,8 +307,9 @@ async fn open_authority(
         site_url: config.site_url.clone(),
         repository_url: config.repository_url.clone(),
         notifier: Arc::new(notifier),
+        upstream: Arc::new(upstream),
     };
-    Ok(Authority::open(authority, clock, randomness).await?)
+    Ok(Authority::open(authority, Arc::clone(clock), Arc::clone(randomness)).await?)
 }
 
 /// A missing key file is made only where it cannot be a lost one.

@@ -141,3 +141,38 @@ async fn a_taken_port_of_the_repository_is_named() {
     let error = refusal(config(dir.path(), &[("CHANCERY_REPOSITORY_LISTEN", &address)])).await;
     assert!(error.to_string().contains(&address), "{error}");
 }
+
+#[tokio::test]
+async fn challenges_have_listeners_of_their_own_that_answer_nothing_else() {
+    let dir = tempfile::tempdir().unwrap();
+    let without = started(config(dir.path(), &[])).await.unwrap();
+    assert_eq!((without.acme_http_address, without.acme_tls_address), (None, None));
+    without.stop().await;
+
+    let settings = [("CHANCERY_ACME_HTTP_LISTEN", "127.0.0.1:0"), ("CHANCERY_ACME_TLS_LISTEN", "127.0.0.1:0")];
+    let server = started(config(dir.path(), &settings)).await.unwrap();
+    let (http, tls) = (server.acme_http_address.unwrap(), server.acme_tls_address.unwrap());
+    for path in ["/.well-known/acme-challenge/token", "/healthz", "/api/v1/cert-manager/ca/internal", "/"] {
+        assert!(answer(http, path).await.unwrap().starts_with("HTTP/1.1 404 "), "{path}");
+    }
+    assert!(TcpStream::connect(tls).await.is_ok());
+    server.stop().await;
+    for address in [http, tls] {
+        assert!(TcpStream::connect(address).await.is_err(), "{address} is stopped with the server");
+    }
+}
+
+#[tokio::test]
+async fn a_dns_hook_that_others_can_change_stops_the_start() {
+    let dir = tempfile::tempdir().unwrap();
+    let hook = dir.path().join("hook");
+    std::fs::write(&hook, "#!/bin/sh\n").unwrap();
+    std::fs::set_permissions(&hook, Permissions::from_mode(0o775)).unwrap();
+    let listed = format!("inner={}", hook.display());
+    let settings = [("CHANCERY_DNS_HOOKS", listed.as_str())];
+    let data = dir.path().join("data");
+    let message = refusal(config(&data, &settings)).await.to_string();
+    assert!(message.contains(&format!("chmod go-w {}", hook.display())), "{message}");
+    std::fs::set_permissions(&hook, Permissions::from_mode(0o755)).unwrap();
+    started(config(&data, &settings)).await.unwrap().stop().await;
+}
