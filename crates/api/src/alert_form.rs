@@ -319,6 +319,7 @@ pub(crate) const fn event(word: wire::AlertEventType) -> AlertEvent {
         wire::AlertEventType::Issuance => AlertEvent::Issuance,
         wire::AlertEventType::Revocation => AlertEvent::Revocation,
         wire::AlertEventType::RenewalFailed => AlertEvent::RenewalFailed,
+        wire::AlertEventType::IssuanceFailed => AlertEvent::IssuanceFailed,
         wire::AlertEventType::CaExpiration => AlertEvent::CaExpiration,
         wire::AlertEventType::CrlExpiration => AlertEvent::CrlExpiration,
     }
@@ -331,6 +332,7 @@ const fn event_type(event: AlertEvent) -> wire::AlertEventType {
         AlertEvent::Issuance => wire::AlertEventType::Issuance,
         AlertEvent::Revocation => wire::AlertEventType::Revocation,
         AlertEvent::RenewalFailed => wire::AlertEventType::RenewalFailed,
+        AlertEvent::IssuanceFailed => wire::AlertEventType::IssuanceFailed,
         AlertEvent::CaExpiration => wire::AlertEventType::CaExpiration,
         AlertEvent::CrlExpiration => wire::AlertEventType::CrlExpiration,
     }

@@ -15,7 +15,8 @@ fn filled(route: &RouteInfo, fill: &str) -> String {
         .split('/')
         .map(|segment| match segment {
             "{slug}" => "no-such-slug",
-            "{type}" => "acme",
+            "{type}" => "venafi-tpp",
+            "{app}" => "cloudflare",
             _ if segment.starts_with('{') => fill,
             _ => segment,
         })

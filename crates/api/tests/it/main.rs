@@ -3,9 +3,13 @@
 #[cfg(test)]
 mod coverage;
 #[cfg(test)]
+mod external;
+#[cfg(test)]
 mod idempotency;
 #[cfg(test)]
 mod limits;
+#[cfg(test)]
+mod outside;
 #[cfg(test)]
 mod wire_rules;
 #[cfg(test)]

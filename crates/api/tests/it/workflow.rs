@@ -209,9 +209,11 @@ async fn cas_answer_as_the_contract_says() {
     assert_eq!(blocks(&world.post(&path, &signed).await.ok()["certificateChain"]), 1);
     let renamed = world.patch(&base, &json!({ "name": "issuing-1" })).await.ok();
     assert_eq!(renamed["name"], "issuing-1");
-    world.get("/api/v1/cert-manager/ca/digicert").await.error(400, "BadRequest");
-    let refused = world.post("/api/v1/cert-manager/ca/acme", &json!({})).await.error(400, "BadRequest");
-    assert!(refused["message"].as_str().unwrap().contains("internal"));
+    assert_eq!(world.get("/api/v1/cert-manager/ca/digicert").await.ok(), json!([]));
+    for path in ["/api/v1/cert-manager/ca/aws-pca", "/api/v1/cert-manager/ca/unheard-of"] {
+        let refused = world.post(path, &json!({})).await.error(400, "BadRequest");
+        assert!(refused["message"].as_str().unwrap().contains("internal, acme, digicert, vault"), "{refused}");
+    }
 }
 
 #[tokio::test]

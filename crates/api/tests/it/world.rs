@@ -8,6 +8,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
 use chancery_api::{ApiState, Peer, RateLimit, router};
+use chancery_authority::external::{NoUpstream, Upstream};
 use chancery_authority::{Authority, AuthorityConfig};
 use chancery_keys::{Kek, SystemRandomness};
 use chancery_model::time::SystemClock;
@@ -21,6 +22,7 @@ pub const PASSWORD: &str = "correct horse battery staple";
 
 pub struct World {
     pub router: Router,
+    pub authority: Authority,
     pub admin: String,
     _folder: tempfile::TempDir,
 }
@@ -109,6 +111,15 @@ impl World {
     }
 
     pub async fn with_limit(limit: Option<RateLimit>) -> Self {
+        Self::made(limit, Arc::new(NoUpstream)).await
+    }
+
+    /// With CAs elsewhere that do as the test says.
+    pub async fn with_upstream(upstream: Arc<dyn Upstream>) -> Self {
+        Self::made(None, upstream).await
+    }
+
+    async fn made(limit: Option<RateLimit>, upstream: Arc<dyn Upstream>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let kek = Kek::create_file(&folder.path().join("kek"), &SystemRandomness).unwrap();
         let config = AuthorityConfig {
@@ -118,12 +129,12 @@ impl World {
             site_url: None,
             repository_url: None,
             notifier: Arc::new(chancery_authority::alert::NoNotifier),
-            upstream: Arc::new(chancery_authority::external::NoUpstream),
+            upstream,
         };
         let authority = Authority::open(config, Arc::new(SystemClock), Arc::new(SystemRandomness)).await.unwrap();
         authority.ensure_administrator(EMAIL, PASSWORD).await.unwrap();
-        let state = ApiState::with_limits(authority, limit, Duration::from_secs(60));
-        let mut world = Self { router: router(state), admin: String::new(), _folder: folder };
+        let state = ApiState::with_limits(authority.clone(), limit, Duration::from_secs(60));
+        let mut world = Self { router: router(state), authority, admin: String::new(), _folder: folder };
         let login = json!({ "email": EMAIL, "password": PASSWORD });
         let session = world.call("POST", "/api/v1/auth/login").json(&login).send().await.ok();
         world.admin = session["accessToken"].as_str().unwrap().to_owned();
