@@ -20,6 +20,7 @@ use std::ops::Deref;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use chancery_authority::{Authority, Call, Requester};
 use chancery_cli::{Client, Reply};
@@ -372,6 +373,36 @@ impl World {
     pub async fn issue(&self, profile: Uuid, changes: &Value) -> Value {
         let base = json!({"profileId": profile, "attributes": {"commonName": "www.acme.test"}});
         self.operator.ok(Method::POST, &format!("{CERT_MANAGER}/certificates"), Some(&merged(base, changes))).await
+    }
+
+    /// Lets everything be done for a request at an external CA, and time pass, until the request has ended; its answer.
+    pub async fn settle_order(&self, request: &str) -> Value {
+        let ended = |answer: &Value| !matches!(answer["status"].as_str(), Some("pending" | "pending_validation"));
+        self.order_until(request, "ended", ended).await
+    }
+
+    /// The same until nothing of the order is left outside.
+    pub async fn tidy_order(&self, request: &str) -> Value {
+        self.order_until(request, "been tidied up", |answer| answer["orderStatus"] == "done").await
+    }
+
+    /// Other people's services work by the real clock and this server by the test's, so both go on.
+    async fn order_until(&self, request: &str, what: &str, reached: impl Fn(&Value) -> bool) -> Value {
+        const ROUNDS_MAX: u32 = 1_200;
+        const PAUSE: Duration = Duration::from_millis(50);
+        const STEP_SECONDS: i64 = 2;
+        let path = format!("{CERT_MANAGER}/certificates/certificate-requests/{request}");
+        let mut answer = Value::Null;
+        for _ in 0..ROUNDS_MAX {
+            self.authority().run_due_jobs().await;
+            answer = self.operator.ok(Method::GET, &path, None).await;
+            if reached(&answer) {
+                return answer;
+            }
+            tokio::time::sleep(PAUSE).await;
+            self.clock.advance_seconds(STEP_SECONDS);
+        }
+        panic!("the order has not {what}: {answer:#}")
     }
 
     /// A date so many days from now, as requests take it.
