@@ -255,7 +255,11 @@ fn build(
         None => builder.dns_resolver(Guarded(policy.addresses.clone())),
     };
     for bundle in policy.ca_bundle.as_deref().into_iter().chain(ca_bundle) {
-        builder = builder.tls_certs_merge(reqwest::Certificate::from_pem_bundle(bundle).map_err(setup)?);
+        let certificates = reqwest::Certificate::from_pem_bundle(bundle).map_err(setup)?;
+        if certificates.is_empty() {
+            return Err(EgressError::Setup("there is no PEM certificate in what is to be trusted".to_owned()));
+        }
+        builder = builder.tls_certs_merge(certificates);
     }
     if let Some(ClientIdentity { certificate_pem, private_key_pem }) = identity {
         let both = format!("{}\n{}\n", certificate_pem.trim(), private_key_pem.trim());
@@ -317,3 +321,5 @@ fn chain(error: &reqwest::Error) -> String {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod trusting_tests;
