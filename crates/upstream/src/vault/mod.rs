@@ -23,7 +23,7 @@ use chancery_model::Timestamp;
 use chancery_model::certificate::RevocationReason;
 use chancery_model::external::{ExternalConfiguration, VaultConfiguration};
 use chancery_model::order::ExternalOrder;
-use chancery_pkix::pem;
+use chancery_pkix::{ForeignCertificate, pem};
 use serde_json::json;
 
 use self::client::{Client, Path, Tokens, WHOM};
@@ -82,10 +82,17 @@ impl Vault {
         connection: &OpenedConnection,
         wanted: &IntermediateWish,
     ) -> Result<Vec<Vec<u8>>, UpstreamError> {
-        let mount = Path::of(&wanted.mount);
-        let path = match wanted.issuer_ref.as_deref() {
-            Some(issuer) => mount.then(["issuer", issuer, "sign-intermediate"]),
-            None => mount.then(["root", "sign-intermediate"]),
+        let client = Client::new(&self.config.egress, connection, &self.tokens, wanted.now)?;
+        let issuer = wanted.issuer_ref.as_deref();
+        // The engine lets an intermediate outlive its issuer; nobody would follow such a chain (RFC 5280 §6.1.3).
+        let shown = client.get(Path::of(&wanted.mount).then(["issuer", issuer.unwrap_or("default"), "json"])).await?;
+        if let Some(end) = shown.text("certificate").and_then(end_of).filter(|end| wanted.not_after > *end) {
+            let text = format!("the issuer at {WHOM} ends at {end}; ask for a notAfter that is not later");
+            return Err(UpstreamError::lasting(text));
+        }
+        let path = match issuer {
+            Some(issuer) => Path::of(&wanted.mount).then(["issuer", issuer, "sign-intermediate"]),
+            None => Path::of(&wanted.mount).then(["root", "sign-intermediate"]),
         };
         let body = json!({
             "csr": pem::encode(pem::CERTIFICATE_REQUEST, &wanted.csr),
@@ -93,14 +100,18 @@ impl Vault {
             "use_csr_values": true,
             "max_path_length": wanted.path_length_max.map_or(-1, i64::from),
             "not_after": wanted.not_after.to_string(),
-            // A CA that outlives its issuer would be of no use (RFC 5280 §6.1.3).
-            "enforce_leaf_not_after_behavior": true,
             "format": "pem",
         });
-        let client = Client::new(&self.config.egress, connection, &self.tokens, wanted.now)?;
         let answer = client.fine("to sign an intermediate CA", client.post(path, &body).await?)?;
         order::chain(&answer)
     }
+}
+
+/// When the certificate of a PEM text ends.
+fn end_of(pem: &str) -> Option<Timestamp> {
+    let der = order::certificates(pem).ok()?.into_iter().next()?;
+    let certificate = ForeignCertificate::from_der(&der).ok()?;
+    Some(Timestamp::from_seconds(certificate.validity.not_after))
 }
 
 impl UpstreamCa for Vault {
