@@ -66,6 +66,8 @@ words! {
         Revocation => "revocation",
         /// A renewal, asked for or by the server itself, did not succeed.
         RenewalFailed => "renewal_failed",
+        /// A CA elsewhere did not issue what was ordered there, or what it sent was put aside.
+        IssuanceFailed => "issuance_failed",
         /// A CA's certificate ends soon.
         CaExpiration => "ca_expiration",
         /// A CRL ends soon and has not been published anew.

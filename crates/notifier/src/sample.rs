@@ -28,6 +28,7 @@ pub(crate) fn certificate(common_name: &str) -> MessageCertificate {
     MessageCertificate {
         id: Uuid::from_u128(4),
         ca_id: None,
+        request_id: None,
         serial_number: "0a1b".to_owned(),
         common_name: common_name.to_owned(),
         sans: vec![common_name.to_owned(), "10.0.0.1".to_owned()],

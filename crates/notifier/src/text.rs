@@ -35,11 +35,14 @@ pub(crate) fn headline(message: &Message) -> String {
         Some(AlertEvent::Issuance) => many("certificate issued", "certificates issued"),
         Some(AlertEvent::Renewal) => many("certificate renewed", "certificates renewed"),
         Some(AlertEvent::Revocation) => many("certificate revoked", "certificates revoked"),
+        Some(AlertEvent::IssuanceFailed) => {
+            many("certificate was ordered and not issued", "certificates were ordered and not issued")
+        }
         Some(AlertEvent::RenewalFailed) => many("renewal did not succeed", "renewals did not succeed"),
     }
 }
 
-/// A certificate on one line: name, what it is, until when.
+/// A certificate on one line: name, what it is, until when; of a request, why there is no certificate.
 pub(crate) fn certificate(it: &MessageCertificate) -> String {
     let name = match (it.common_name.as_str(), it.sans.first()) {
         ("", Some(san)) => san,
@@ -47,13 +50,16 @@ pub(crate) fn certificate(it: &MessageCertificate) -> String {
         (name, _) => name,
     };
     let profile = it.profile_name.as_deref().map(|name| format!(", profile {}", one_line(name))).unwrap_or_default();
+    let error = it.error.as_deref().map(|error| format!(": {}", one_line(error))).unwrap_or_default();
+    if let Some(request) = it.request_id {
+        return format!("{} (request {request}{profile}){error}", one_line(name));
+    }
     let kind = if it.ca_id.is_some() { "CA, " } else { "" };
     let days = match it.days_until_expiry {
         1 => "1 day left".to_owned(),
         days if days < 0 => "ended".to_owned(),
         days => format!("{days} days left"),
     };
-    let error = it.error.as_deref().map(|error| format!(": {}", one_line(error))).unwrap_or_default();
     format!("{} ({kind}serial {}{profile}) until {}, {days}{error}", one_line(name), it.serial_number, it.not_after)
 }
 
@@ -72,6 +78,8 @@ pub(crate) fn lines(message: &Message) -> (Vec<String>, u64) {
 
 #[cfg(test)]
 mod tests {
+    use chancery_model::RequestId;
+
     use super::*;
     use crate::sample;
 
@@ -96,5 +104,14 @@ mod tests {
         assert_eq!((lines.len(), left_out), (LISTED_MAX, 1_214));
         assert_eq!(lines[0], "www.acme.com (serial 0a1b, profile web) until 2027-02-14T08:00:00.000Z, 30 days left");
         assert_eq!(headline(&message), "1234 certificates end within 30d");
+        let request = MessageCertificate {
+            request_id: Some(RequestId::from_uuid(uuid::Uuid::from_u128(5))),
+            error: Some("it is for\nanother key".to_owned()),
+            ..sample::certificate("www.acme.com")
+        };
+        assert_eq!(
+            certificate(&request),
+            "www.acme.com (request 00000000-0000-0000-0000-000000000005, profile web): it is for another key"
+        );
     }
 }

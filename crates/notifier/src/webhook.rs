@@ -30,7 +30,11 @@ pub(crate) fn body(message: &Message) -> Result<String, NotifyError> {
             "projectId": message.alert.project_id,
         }),
     );
-    data.insert("certificates".to_owned(), message.certificates.iter().map(certificate).collect());
+    let of = |requests: bool| message.certificates.iter().filter(move |it| it.request_id.is_some() == requests);
+    data.insert("certificates".to_owned(), of(false).map(certificate).collect());
+    if of(true).next().is_some() {
+        data.insert("certificateRequests".to_owned(), of(true).map(request).collect());
+    }
     if !message.crls.is_empty() {
         data.insert("crls".to_owned(), message.crls.iter().map(crl).collect());
     }
@@ -69,6 +73,14 @@ fn certificate(it: &MessageCertificate) -> Value {
     Value::Object(shown)
 }
 
+/// A request that led to no certificate.
+fn request(it: &MessageCertificate) -> Value {
+    json!({
+        "id": it.request_id, "commonName": it.common_name, "san": it.sans, "profileName": it.profile_name,
+        "createdAt": it.not_before.to_string(), "status": it.status, "error": it.error,
+    })
+}
+
 fn crl(it: &MessageCrl) -> Value {
     json!({
         "id": it.id, "caId": it.ca_id, "caName": it.ca_name, "partition": it.partition, "number": it.number,
@@ -78,6 +90,10 @@ fn crl(it: &MessageCrl) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use chancery_model::RequestId;
+    use chancery_model::alert::AlertEvent;
+    use uuid::Uuid;
+
     use super::*;
     use crate::sample;
 
@@ -126,6 +142,15 @@ mod tests {
                 },
             })
         );
+        let mut failed = Message { event: Some(AlertEvent::IssuanceFailed), ..sample::message() };
+        failed.certificates[0].request_id = Some(RequestId::from_uuid(Uuid::from_u128(5)));
+        failed.certificates[0].error = Some("it is for another key".to_owned());
+        let told: Value = serde_json::from_str(&super::body(&failed).unwrap()).unwrap();
+        assert_eq!(told["type"], "com.infisical.pki.certificate.issuance_failed");
+        assert_eq!(told["data"]["certificates"], json!([]));
+        assert_eq!(told["data"]["certificateRequests"][0]["id"], "00000000-0000-0000-0000-000000000005");
+        assert_eq!(told["data"]["certificateRequests"][0]["error"], "it is for another key");
+        assert_eq!(told["data"]["certificateRequests"][0].get("serialNumber"), None);
         let test = Message { event: None, ..sample::message() };
         let body: Value = serde_json::from_str(&super::body(&test).unwrap()).unwrap();
         assert_eq!(body["type"], "com.infisical.pki.certificate.test");

@@ -6,10 +6,12 @@ use uuid::Uuid;
 use crate::nullable::{Nullable, lenient_bool};
 
 words! {
-    /// What an alert is about. `renewal_failed`, `ca_expiration` and `crl_expiration` are ours.
+    /// What an alert is about. `renewal_failed`, `issuance_failed`, `ca_expiration` and `crl_expiration` are
+    /// ours.
     AlertEventType {
         Expiration => "expiration", Renewal => "renewal", Issuance => "issuance", Revocation => "revocation",
-        RenewalFailed => "renewal_failed", CaExpiration => "ca_expiration", CrlExpiration => "crl_expiration",
+        RenewalFailed => "renewal_failed", IssuanceFailed => "issuance_failed", CaExpiration => "ca_expiration",
+        CrlExpiration => "crl_expiration",
     }
     /// What a filter looks at.
     AlertFilterField {

@@ -1,7 +1,7 @@
 //! What is told, the same by every channel and at every try.
 
 use chancery_model::alert::{Alert, AlertEvent};
-use chancery_model::{AlertId, CaId, CertificateId, CrlId, NotificationId, ProjectId, Timestamp};
+use chancery_model::{AlertId, CaId, CertificateId, CrlId, NotificationId, ProjectId, RequestId, Timestamp};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -46,6 +46,9 @@ pub struct MessageCertificate {
     pub id: Uuid,
     /// Of the CA whose own certificate this is.
     pub ca_id: Option<CaId>,
+    /// It is no certificate but a request that led to none: numbers and times are then the request's, as far as it has any.
+    #[serde(default)]
+    pub request_id: Option<RequestId>,
     pub serial_number: String,
     pub common_name: String,
     pub sans: Vec<String>,
@@ -56,7 +59,7 @@ pub struct MessageCertificate {
     pub status: String,
     /// Whole days left; negative when it has ended.
     pub days_until_expiry: i64,
-    /// Why a renewal did not succeed.
+    /// Why a renewal or a request did not succeed.
     pub error: Option<String>,
 }
 
@@ -101,6 +104,7 @@ impl Authority {
         let example = MessageCertificate {
             id: CertificateId::from_uuid(Uuid::nil()).as_uuid(),
             ca_id: None,
+            request_id: None,
             serial_number: "00".to_owned(),
             common_name: "test.example".to_owned(),
             sans: vec!["test.example".to_owned()],

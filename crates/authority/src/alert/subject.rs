@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use chancery_model::alert::Alert;
 use chancery_model::certificate::{Certificate, CertificateDescription};
+use chancery_model::request::CertificateRequest;
 use chancery_model::{ApplicationId, CaId, ProfileId, ProjectId, Timestamp};
 use chancery_store::{EndingCa, EndingCertificate};
 
@@ -46,6 +47,7 @@ impl Subject {
         let told = MessageCertificate {
             id: it.id.as_uuid(),
             ca_id: None,
+            request_id: None,
             serial_number: it.serial_number.clone(),
             common_name: common_name(&it.description),
             sans: sans(&it.description),
@@ -63,6 +65,7 @@ impl Subject {
         let told = MessageCertificate {
             id: it.id.as_uuid(),
             ca_id: None,
+            request_id: None,
             serial_number: it.serial_number.clone(),
             common_name: common_name(&it.description),
             sans: sans(&it.description),
@@ -81,6 +84,7 @@ impl Subject {
         let told = MessageCertificate {
             id: it.certificate_id.as_uuid(),
             ca_id: Some(it.id),
+            request_id: None,
             serial_number: it.serial_number.clone(),
             common_name,
             sans: Vec::new(),
@@ -92,6 +96,26 @@ impl Subject {
             error: None,
         };
         Self { application_id: None, told }
+    }
+
+    /// A request that came to nothing.
+    pub fn of_request(it: &CertificateRequest, profile_name: Option<String>) -> Self {
+        let names = it.alt_names.iter().flat_map(|names| names.split(','));
+        let told = MessageCertificate {
+            id: it.id.as_uuid(),
+            ca_id: None,
+            request_id: Some(it.id),
+            serial_number: String::new(),
+            common_name: it.common_name.clone().unwrap_or_default(),
+            sans: names.map(str::to_owned).collect(),
+            profile_name,
+            not_before: it.created_at,
+            not_after: it.updated_at,
+            status: it.status.as_str().to_owned(),
+            days_until_expiry: 0,
+            error: it.error_message.clone(),
+        };
+        Self { application_id: it.application_id, told }
     }
 
     /// Whether the alert is about this one. That CAs count has been asked before.

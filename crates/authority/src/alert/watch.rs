@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 use chancery_model::alert::{Alert, AlertEvent};
 use chancery_model::audit::{AuditBody, AuditEvent};
 use chancery_model::job::{Fence, Job};
-use chancery_model::{CaId, CertificateId, ProjectId, Timestamp, Violation};
+use chancery_model::{CaId, CertificateId, ProjectId, RequestId, Timestamp, Violation};
 use chancery_store::{AlertChange, AuditPosition, Change, WatchedEntry, Write};
 use uuid::Uuid;
 
@@ -24,13 +24,15 @@ pub(super) const PERIOD_SECONDS: i64 = 5;
 const ENTRIES_MAX: i64 = 2_000;
 const DAY_SECONDS: i64 = 86_400;
 
-/// What a watched event means: of a certificate, or of a CA.
+/// What a watched event means: of a certificate, of a request, or of a CA.
 const WATCHED: &[(AuditEvent, AlertEvent)] = &[
     (AuditEvent::CertificateIssued, AlertEvent::Issuance),
     (AuditEvent::CertificateRenewed, AlertEvent::Renewal),
     (AuditEvent::CertificateRevoked, AlertEvent::Revocation),
     (AuditEvent::CertificateRenewalRefused, AlertEvent::RenewalFailed),
     (AuditEvent::CertificateRenewalFailed, AlertEvent::RenewalFailed),
+    (AuditEvent::OrderFailed, AlertEvent::IssuanceFailed),
+    (AuditEvent::CertificateQuarantined, AlertEvent::IssuanceFailed),
     (AuditEvent::CaCertificateIssued, AlertEvent::Issuance),
     (AuditEvent::CaCertificateImported, AlertEvent::Issuance),
     (AuditEvent::CaCertificateRenewed, AlertEvent::Renewal),
@@ -143,6 +145,12 @@ async fn subject(
 ) -> Result<Option<Subject>, Error> {
     if event.as_str().starts_with("ca.") {
         return authority.ca_subject(project, CaId::from_uuid(object)).await;
+    }
+    if matches!(event, AuditEvent::OrderFailed | AuditEvent::CertificateQuarantined) {
+        let found = authority.reader().request(project, RequestId::from_uuid(object)).await?;
+        let Some(request) = found else { return Ok(None) };
+        let name = names.name(authority, project, request.profile_id).await?;
+        return Ok(Some(Subject::of_request(&request, name)));
     }
     let found = authority.reader().certificate(project, CertificateId::from_uuid(object)).await?;
     let Some(certificate) = found else { return Ok(None) };

@@ -6,7 +6,6 @@
 
 use std::time::Duration;
 
-use chancery_model::RequestId;
 use chancery_model::audit::{AuditEvent, Outcome};
 use chancery_model::authority::CaStatus;
 use chancery_model::certificate::Certificate;
@@ -14,25 +13,24 @@ use chancery_model::external::ExternalCa;
 use chancery_model::job::{Fence, Job};
 use chancery_model::order::{ExternalOrder, OrderPhase};
 use chancery_model::request::RequestStatus;
+use chancery_model::{RequestId, Timestamp};
 use chancery_store::{Change, Conflict, ExternalChange, StoreError, Write};
 use serde_json::json;
 
-use super::accept;
-use super::upstream::{ExternalCertificate, Next, OrderInHand, Site, Step, Tidied, UpstreamError, UpstreamErrorKind};
+use super::upstream::{ExternalCertificate, Next, OrderInHand, Site, Step, UpstreamError, UpstreamErrorKind};
+use super::{accept, home};
 use crate::Authority;
 use crate::call::Call;
 use crate::error::Error;
 use crate::jobs::{Backoff, LEASE_SECONDS};
 
 /// Steps in a row, before the job makes room for others.
-const STEPS_MAX: usize = 64;
+pub(super) const STEPS_MAX: usize = 64;
 /// For one step.
 const STEP_SECONDS: u64 = 75;
 /// The longest wait between two looks at a CA, whatever it asks for.
 const WAIT_MAX_SECONDS: i64 = 6 * 3_600;
-const ERROR_BACKOFF: Backoff = Backoff { first: 3, longest: 900 };
-/// How long it is tried to remove what an order left outside.
-const TIDYING_SECONDS: i64 = 7 * 86_400;
+pub(super) const ERROR_BACKOFF: Backoff = Backoff { first: 3, longest: 900 };
 
 pub(crate) async fn run(authority: &Authority, job: &Job, fence: Fence) -> Result<(), Error> {
     let id = RequestId::from_uuid(job.key.object);
@@ -74,20 +72,25 @@ pub(super) struct Turn<'a> {
 impl Turn<'_> {
     async fn advance(&self, order: ExternalOrder) -> Result<(), Error> {
         let authority = self.authority;
+        // Before anything that could be in the way for ever.
+        if let Some(text) = self.given_up(&order).await? {
+            return self.fail(&order, &text, None).await;
+        }
         let Some(ca) = authority.reader().external_ca(order.project_id, order.ca_id).await? else {
             return self.fail(&order, "the certification authority was removed", None).await;
         };
         let implementation = authority.implementation(ca.kind())?;
-        let (old, predecessor) = self.predecessor(&order).await?.unzip();
+        let (old, predecessor) = self.predecessor(&order).await?;
+        if let Some(text) = obsolete(&order, old.as_ref()) {
+            return self.fail(&order, text, None).await;
+        }
         let mut site = match self.open(&order, ca).await? {
             Ok(site) => site,
             Err(text) => return self.put_off(&order, &UpstreamError::passing(text)).await,
         };
         let mut hand = OrderInHand { order, predecessor };
         for _ in 0..STEPS_MAX {
-            if authority.now() > hand.order.give_up_at {
-                let last = self.job.last_error.as_deref().unwrap_or("it did not finish");
-                let text = format!("given up after {}: {last}", lasted(&hand.order));
+            if let Some(text) = self.given_up(&hand.order).await? {
                 return self.fail(&hand.order, &text, None).await;
             }
             site.now = authority.now();
@@ -108,6 +111,22 @@ impl Turn<'_> {
             }
         }
         self.finish(Write::default(), Some(1)).await
+    }
+
+    /// What is said of an order that has taken too long: what stood in its way last.
+    async fn given_up(&self, order: &ExternalOrder) -> Result<Option<String>, Error> {
+        if self.authority.now() <= order.give_up_at {
+            return Ok(None);
+        }
+        let waited_for = match &self.job.last_error {
+            Some(error) => Some(error.clone()),
+            None => {
+                let request = self.authority.reader().request(order.project_id, order.request_id).await?;
+                request.and_then(|it| it.pending_message)
+            }
+        };
+        let last = waited_for.as_deref().unwrap_or("it did not finish");
+        Ok(Some(format!("given up after {}: {last}", lasted(order))))
     }
 
     /// Writes down what a step has come to.
@@ -137,7 +156,7 @@ impl Turn<'_> {
             Next::Wait { seconds, validating, message } => {
                 let status = if validating { RequestStatus::PendingValidation } else { RequestStatus::Pending };
                 let told = Change::SetRequestPending { id: order.request_id, status, message: Some(message), at: now };
-                let wait = i64::from(seconds).clamp(1, WAIT_MAX_SECONDS);
+                let wait = i64::from(seconds).clamp(1, WAIT_MAX_SECONDS).min(left(order, now));
                 self.finish(Write::default().with(kept).with(told), Some(wait)).await?;
             }
             Next::Failed { message } => self.fail(order, &message, None).await?,
@@ -172,12 +191,19 @@ impl Turn<'_> {
         }
     }
 
-    /// The certificate that is renewed, and what its CA knows of it.
-    async fn predecessor(&self, order: &ExternalOrder) -> Result<Option<(Certificate, ExternalCertificate)>, Error> {
-        let Some(id) = order.renews else { return Ok(None) };
-        let Some(old) = self.authority.reader().certificate(order.project_id, id).await? else { return Ok(None) };
-        let known = self.authority.external_certificate(&old).await?;
-        Ok(Some((old, known)))
+    /// The certificate that is renewed, and what the CA knows of it: nothing of one that came from another CA, as before
+    /// its profile was given this one.
+    async fn predecessor(
+        &self,
+        order: &ExternalOrder,
+    ) -> Result<(Option<Certificate>, Option<ExternalCertificate>), Error> {
+        let Some(id) = order.renews else { return Ok((None, None)) };
+        let Some(old) = self.authority.reader().certificate(order.project_id, id).await? else {
+            return Ok((None, None));
+        };
+        let known =
+            if old.ca_id == Some(order.ca_id) { Some(self.authority.external_certificate(&old).await?) } else { None };
+        Ok((Some(old), known))
     }
 
     /// Ends the lease; the job is due again after so many seconds, or gone.
@@ -197,7 +223,7 @@ impl Turn<'_> {
             UpstreamErrorKind::Passing { retry_after } => i64::from(retry_after.unwrap_or(0)),
             UpstreamErrorKind::Lasting => 0,
         };
-        let due_at = now.plus_seconds(wait.max(asked.min(WAIT_MAX_SECONDS)));
+        let due_at = now.plus_seconds(wait.max(asked.min(WAIT_MAX_SECONDS)).min(left(order, now)));
         let message = format!("{}; tried again at {due_at}", error.text);
         let retry = Change::RetryJob { fence: self.fence, due_at, error: error.text.clone() };
         let told = Change::SetRequestPending {
@@ -211,11 +237,12 @@ impl Turn<'_> {
 
     /// What came back is put aside: nobody gets it, and somebody must look at it.
     async fn quarantine(&self, order: &ExternalOrder, der: Option<&Vec<u8>>, faults: &[String]) -> Result<(), Error> {
+        let Some(der) = der else { return self.fail(order, &faults.join("; "), None).await };
         let text = format!(
             "the certification authority sent a certificate that was not what had been asked for, so it was put aside: {}. Have it looked at, and revoked there",
             faults.join("; ")
         );
-        self.fail(order, &text, Some(der.cloned().unwrap_or_default())).await
+        self.fail(order, &text, Some(der.clone())).await
     }
 
     /// The end of an order without a certificate.
@@ -236,7 +263,11 @@ impl Turn<'_> {
         let mut audit = call.audit(now, event, Some(("request", order.request_id.as_uuid())), details);
         audit.outcome = Outcome::Failure;
         tracing::warn!(request = %order.request_id, message, "An order at an external CA has failed.");
-        let write = authority.ended_without(order, message, quarantined).await?.audited(audit);
+        let mut write = Write::default().with(home::kept(order, now));
+        let ended = authority.ended_without(order, message, quarantined).await?;
+        write.changes.extend(ended.changes);
+        write.audit.extend(ended.audit);
+        let write = write.audited(audit);
         // What it left outside is removed at once.
         self.finish(write, Some(0)).await?;
         authority.wake_jobs();
@@ -244,62 +275,7 @@ impl Turn<'_> {
         Ok(())
     }
 
-    async fn tidy(&self, mut order: ExternalOrder) -> Result<(), Error> {
-        let authority = self.authority;
-        let left = |authority: &Authority, order: &ExternalOrder, done: bool| {
-            Change::External(ExternalChange::TidyOrder {
-                request_id: order.request_id,
-                state: order.state.clone(),
-                done,
-                at: authority.now(),
-            })
-        };
-        let Some(ca) = authority.reader().external_ca(order.project_id, order.ca_id).await? else {
-            return self.finish(Write::default().with(left(authority, &order, true)), None).await;
-        };
-        let implementation = authority.implementation(ca.kind())?;
-        let tidied = match authority.site_of(ca).await {
-            Err(Error::NotFound { .. }) => Err(UpstreamError::lasting("an app connection was removed")),
-            Err(error) => return Err(error),
-            Ok(mut site) => loop {
-                site.now = authority.now();
-                match in_time(implementation.tidy(&site, &order)).await {
-                    Ok(Tidied::Done) => break Ok(()),
-                    Ok(Tidied::More { state }) => {
-                        order.state = state;
-                        let extend = Change::ExtendLease {
-                            fence: self.fence,
-                            lease_until: authority.now().plus_seconds(LEASE_SECONDS),
-                        };
-                        authority.commit(Write::default().with(extend).with(left(authority, &order, false))).await?;
-                    }
-                    Err(error) => {
-                        self.log(&site.ca, &error);
-                        break Err(error);
-                    }
-                }
-            },
-        };
-        let error = match tidied {
-            Ok(()) => return self.finish(Write::default().with(left(authority, &order, true)), None).await,
-            Err(error) => error,
-        };
-        let now = authority.now();
-        // From the end of the order on; the time of the last change is that, or later by the little that was removed.
-        if now < order.updated_at.plus_seconds(TIDYING_SECONDS) {
-            let wait = ERROR_BACKOFF.seconds(self.job.attempts, authority.random());
-            let retry =
-                Change::RetryJob { fence: self.fence, due_at: now.plus_seconds(wait), error: error.text.clone() };
-            return authority.commit(Write::default().with(retry)).await;
-        }
-        let details = json!({ "caId": order.ca_id, "message": error.text, "left": order.state });
-        let object = Some(("request", order.request_id.as_uuid()));
-        let mut audit = Call::system(order.project_id).audit(now, AuditEvent::OrderNotTidied, object, details);
-        audit.outcome = Outcome::Failure;
-        self.finish(Write::default().with(left(authority, &order, true)).audited(audit), None).await
-    }
-
-    fn log(&self, ca: &ExternalCa, error: &UpstreamError) {
+    pub(super) fn log(&self, ca: &ExternalCa, error: &UpstreamError) {
         tracing::warn!(
             ca = %ca.name, kind = ca.kind().as_str(), request = %self.job.key.object, %error, detail = error.detail,
             "An external CA did not do as asked."
@@ -307,7 +283,8 @@ impl Turn<'_> {
     }
 }
 
-async fn in_time<T>(asking: super::Asking<'_, T>) -> Result<T, UpstreamError> {
+/// Within the lease, whatever the implementation waits for.
+pub(super) async fn in_time<T>(asking: super::Asking<'_, T>) -> Result<T, UpstreamError> {
     match tokio::time::timeout(Duration::from_secs(STEP_SECONDS), asking).await {
         Ok(answer) => answer,
         Err(_) => {
@@ -319,4 +296,18 @@ async fn in_time<T>(asking: super::Asking<'_, T>) -> Result<T, UpstreamError> {
 fn lasted(order: &ExternalOrder) -> String {
     let hours = (order.give_up_at.as_seconds() - order.created_at.as_seconds()) / 3_600;
     if hours > 72 { format!("{} days", hours / 24) } else { format!("{hours} hours") }
+}
+
+/// Seconds until an order is given up, and one: nobody waits longer to hear of it.
+fn left(order: &ExternalOrder, now: Timestamp) -> i64 {
+    (order.give_up_at.as_seconds() - now.as_seconds()).max(0) + 1
+}
+
+/// A certificate that has ended up otherwise before its CA was asked needs no successor any more.
+fn obsolete(order: &ExternalOrder, predecessor: Option<&Certificate>) -> Option<&'static str> {
+    let old = predecessor.filter(|_| order.state.is_null())?;
+    if old.revocation.is_some() {
+        return Some("the certificate that was to be renewed was revoked before the certification authority was asked");
+    }
+    old.renewal.renewed_by.map(|_| "the certificate was renewed otherwise before the certification authority was asked")
 }

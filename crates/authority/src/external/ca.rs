@@ -161,7 +161,7 @@ impl Authority {
         details: serde_json::Value,
     ) -> Result<(), Error> {
         after.updated_at = self.now().max(Timestamp::from_millis(before.updated_at.as_millis() + 1));
-        let audit = call.audit(after.updated_at, event, Some(("ca", after.id.as_uuid())), details);
+        let audit = call.audit(self.now(), event, Some(("ca", after.id.as_uuid())), details);
         let change = ExternalChange::UpdateCa { ca: Box::new(after.clone()), expected_updated_at: before.updated_at };
         self.commit(Write::default().with(Change::External(change)).audited(audit))
             .await

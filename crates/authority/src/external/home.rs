@@ -18,8 +18,7 @@ use crate::Authority;
 use crate::call::Call;
 use crate::error::Error;
 use crate::inventory;
-use crate::issuance::Ground;
-use crate::renewal::{self, RenewalOutlook};
+use crate::renewal::{self, RenewalOutlook, RenewalRules};
 
 impl Turn<'_> {
     /// Records the certificate, and with it the end of the order, of the request and of this lease.
@@ -95,7 +94,7 @@ impl Turn<'_> {
             .with(Change::ImportCertificate(Box::new(ImportedCertificate { certificate, chain })))
             .with(finished)
             .audited(audit);
-        write.changes.extend(ended(order, None, now));
+        write.changes.extend([kept(order, now), ended(order, None, now)]);
         Ok(write)
     }
 
@@ -104,7 +103,8 @@ impl Turn<'_> {
         Ok(self.authority.advises_renewal(ca.and_then(|it| it.kind)))
     }
 
-    /// Renewals to come, by the profile as it is now. Without it there are none.
+    /// Renewals to come, by the profile as it is now, whether or not its CA would be asked at this moment. Without it there
+    /// are none.
     async fn outlook(
         &self,
         order: &ExternalOrder,
@@ -112,20 +112,21 @@ impl Turn<'_> {
         predecessor: Option<&Certificate>,
     ) -> Result<RenewalOutlook, Error> {
         let authority = self.authority;
-        let profile = match authority.profile_in_force(order.project_id, order.plan.profile_id).await {
-            Ok(profile) => profile,
-            Err(Error::NotFound { .. } | Error::Malformed { .. }) => {
-                let state = RenewalState { renewed_from: predecessor.map(|it| it.id), ..RenewalState::default() };
-                return Ok(RenewalOutlook { state, revocation: None });
-            }
-            Err(error) => return Err(error),
+        let profile_id = order.plan.profile_id;
+        let Some(profile) = authority.reader().profile(order.project_id, profile_id).await? else {
+            let state = RenewalState { renewed_from: predecessor.map(|it| it.id), ..RenewalState::default() };
+            return Ok(RenewalOutlook { state, revocation: None });
         };
-        let application = order
-            .plan
-            .application_id
-            .and_then(|id| profile.attachments.iter().find(|it| it.application_id == id).cloned());
-        let ground = Ground::of_profile(profile).within(application);
-        Ok(authority.renewal_outlook(&ground, certificate, predecessor))
+        let settings = profile.settings;
+        let api = match order.plan.application_id {
+            Some(application) => {
+                let attached = authority.reader().application_profile(application, profile_id).await?;
+                attached.map_or(settings.api, |it| it.api)
+            }
+            None => settings.api,
+        };
+        let rules = RenewalRules { api: api.as_ref(), allows_key_reuse: settings.allow_key_reuse };
+        Ok(authority.renewal_outlook(rules, certificate, predecessor))
     }
 }
 
@@ -183,7 +184,7 @@ impl Authority {
     ) -> Result<Write, Error> {
         let now = self.now();
         let mut write = Write::default();
-        write.changes.extend(ended(order, quarantined, now));
+        write.changes.push(ended(order, quarantined, now));
         write = write.with(Change::FinishRequest {
             id: order.request_id,
             status: RequestStatus::Failed,
@@ -253,14 +254,15 @@ impl Authority {
     }
 }
 
-/// The last state and the end, in this order: what is left outside is found by the state.
-fn ended(order: &ExternalOrder, quarantined: Option<Vec<u8>>, now: Timestamp) -> [Change; 2] {
-    let (request_id, state) = (order.request_id, order.state.clone());
-    let reference = order.reference.clone();
-    [
-        Change::External(ExternalChange::AdvanceOrder { request_id, state, reference, challenges: None, at: now }),
-        Change::External(ExternalChange::EndOrder { request_id, quarantined, at: now }),
-    ]
+/// The state of the last step, from whoever took it. It goes before the end: what is left outside is found by it. Who ends
+/// an order from outside must not write one: the order may be further by now than it was when it was read.
+pub(super) fn kept(order: &ExternalOrder, at: Timestamp) -> Change {
+    let (request_id, state, reference) = (order.request_id, order.state.clone(), order.reference.clone());
+    Change::External(ExternalChange::AdvanceOrder { request_id, state, reference, challenges: None, at })
+}
+
+const fn ended(order: &ExternalOrder, quarantined: Option<Vec<u8>>, at: Timestamp) -> Change {
+    Change::External(ExternalChange::EndOrder { request_id: order.request_id, quarantined, at })
 }
 
 /// The job that asks the CA when it wants the certificate renewed.

@@ -9,7 +9,7 @@
 //! | `upstream.rs` | the traits that the crate `upstream` implements |
 //! | `schema.rs`, `connection.rs` | app connections: which apps there are, and their sealed credentials |
 //! | `ca.rs`, `check.rs`, `site.rs` | external CAs: stored, checked, opened |
-//! | `advance.rs` | the job of an order: step by step, then tidying up |
+//! | `advance.rs`, `tidy.rs` | the job of an order: step by step, then tidying up |
 //! | `accept.rs`, `home.rs` | what came back: held against what was asked for, and recorded; or why not |
 //! | `request.rs` | waiting for a request, cancelling it, triggering its validation |
 //! | `revoke.rs`, `advice.rs` | telling the CA of a revocation; asking it when to renew |
@@ -25,6 +25,7 @@ mod request;
 pub(crate) mod revoke;
 pub mod schema;
 mod site;
+mod tidy;
 mod upstream;
 
 use std::collections::BTreeMap;

@@ -9,6 +9,7 @@ use chancery_model::job::{Fence, Job, JobKey, JobKind, NewJob};
 use chancery_store::{CaSummary, Change, Write};
 use serde_json::json;
 
+use super::advance::in_time;
 use super::upstream::{UpstreamError, UpstreamErrorKind};
 use crate::Authority;
 use crate::call::Call;
@@ -69,24 +70,28 @@ pub(crate) async fn run(authority: &Authority, job: &Job, fence: Fence) -> Resul
     let Some((certificate, revocation)) = found.and_then(|it| it.revocation.map(|revocation| (it, revocation))) else {
         return authority.commit(done).await;
     };
+    let call = Call::system(job.project_id);
+    let object = Some(("certificate", id.as_uuid()));
+    let said = |message: Option<&str>| json!({ "serialNumber": certificate.serial_number, "caId": certificate.ca_id, "reason": revocation.reason.as_str(), "message": message });
     let Some(ca) = certificate.ca_id else { return authority.commit(done).await };
     let Some(ca) = authority.reader().external_ca(job.project_id, ca).await? else {
-        return authority.commit(done).await;
+        let text = "the certification authority was removed before it had taken the revocation; revoke there by hand";
+        let details = said(Some(text));
+        let mut audit = call.audit(authority.now(), AuditEvent::ExternalRevocationFailed, object, details);
+        audit.outcome = Outcome::Failure;
+        return authority.commit(done.audited(audit)).await;
     };
     let implementation = authority.implementation(ca.kind())?;
     let name = ca.name.clone();
     let asked = match authority.site_of(ca).await {
         Ok(site) => {
             let known = authority.external_certificate(&certificate).await?;
-            implementation.revoke(&site, &known, revocation.reason).await
+            in_time(implementation.revoke(&site, &known, revocation.reason)).await
         }
         Err(Error::NotFound { .. }) => Err(UpstreamError::lasting("an app connection of the CA was removed")),
         Err(error) => return Err(error),
     };
     let now = authority.now();
-    let call = Call::system(job.project_id);
-    let object = Some(("certificate", id.as_uuid()));
-    let said = |message: Option<&str>| json!({ "serialNumber": certificate.serial_number, "caId": certificate.ca_id, "reason": revocation.reason.as_str(), "message": message });
     let Err(error) = asked else {
         return authority
             .commit(done.audited(call.audit(now, AuditEvent::RevokedExternally, object, said(None))))

@@ -154,6 +154,7 @@ pub const APPS: &[AppSchema] = &[
                     optional("algorithm", "Of the key: hmac-sha256 (default), hmac-sha384 or hmac-sha512."),
                 ),
                 shaped(FieldForm::Base64, secret("secret", "The key in base64.")),
+                optional("zone", "A zone that the key may change, by which it is tried; absent: only the server is."),
             ],
         }],
     },

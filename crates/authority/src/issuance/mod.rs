@@ -35,7 +35,7 @@ use chancery_model::certificate::Certificate;
 use chancery_model::enrollment::{Enrollment, KeySource, Source};
 use chancery_model::job::Fence;
 use chancery_model::permission::Permission;
-use chancery_model::profile::{ApiEnrollment, ProfileSettings};
+use chancery_model::profile::ProfileSettings;
 use chancery_model::request::CertificateRequest;
 use chancery_model::{ApplicationId, ProfileId, RequestId, Timestamp, Warning};
 use chancery_pkix::{CertificationRequest, CsrError};
@@ -47,6 +47,7 @@ use crate::cache::{ProfileInForce, TemplateInForce};
 use crate::call::Call;
 use crate::enrollment::{self, Attributes, Circumstances, IssueRequest, Target};
 use crate::error::Error;
+use crate::renewal::RenewalRules;
 use crate::stage::Stage;
 
 pub use certificate::{Pkcs12Wish, Zeroizing};
@@ -127,11 +128,12 @@ impl Ground {
     }
 
     /// How the server renews what is issued here: the application's settings, else the profile's own.
-    pub fn api(&self) -> Option<&ApiEnrollment> {
-        match &self.application {
+    pub fn renewal_rules(&self) -> RenewalRules<'_> {
+        let api = match &self.application {
             Some(it) => it.api.as_ref(),
             None => self.settings().api.as_ref(),
-        }
+        };
+        RenewalRules { api, allows_key_reuse: self.settings().allow_key_reuse }
     }
 
     pub fn application_id(&self) -> Option<ApplicationId> {

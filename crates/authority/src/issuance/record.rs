@@ -54,7 +54,7 @@ impl Authority {
         if let Some(old) = predecessor {
             inherit(&mut certificate, call, old);
         }
-        let outlook = self.renewal_outlook(ground, &certificate, predecessor);
+        let outlook = self.renewal_outlook(ground.renewal_rules(), &certificate, predecessor);
         certificate.renewal = outlook.state;
         let request = CertificateRequest {
             requester: certificate.requester,

@@ -56,6 +56,13 @@ impl Authority {
         let requester = requester_of(call, predecessor);
         let plan = OrderPlan { requester, ..order.plan };
         let sealed = self.seal_new_key(call, enrollment, key, ground, now).await?;
+        if sealed.is_none() && matches!(enrollment.key, KeySource::Generate) {
+            return Err(Error::malformed(
+                "csr.required",
+                "csr",
+                "the profile keeps no keys, and a CA elsewhere answers when nobody is there to take one; send a CSR made with your own key, or set keyCustody to \"stored\"",
+            ));
+        }
         let order = ExternalOrder { plan, key_id: sealed.as_ref().map(|it| it.id), ..order };
         let request = CertificateRequest {
             application_id: order.plan.application_id,
@@ -81,6 +88,10 @@ impl Authority {
             Ok(()) => {}
             Err(Error::Store(StoreError::Conflict(Conflict::Idempotency))) => {
                 return self.replay(call).await?.ok_or_else(|| Error::internal("idempotent request vanished"));
+            }
+            // Being renewed by somebody else, or by this very call on its first try.
+            Err(error @ Error::Store(StoreError::Conflict(Conflict::BeingRenewed))) => {
+                return self.replay(call).await?.ok_or(error);
             }
             Err(error) => return Err(error),
         }
@@ -125,7 +136,7 @@ impl Authority {
                     subject_alt_names: &names,
                     key_usages: enrollment.key_usages.iter().map(|it| it.value).collect(),
                     extended_key_usages: &usages,
-                    basic_constraints: None,
+                    basic_constraints: Some(enrollment.basic_constraints.value).filter(|it| it.is_ca),
                 }
                 .to_der();
                 signed(&unsigned, private.algorithm().default_signature(), private)

@@ -16,7 +16,7 @@ mod outlook;
 mod renew;
 pub(crate) mod scheduled;
 
-pub(crate) use outlook::RenewalOutlook;
+pub(crate) use outlook::{RenewalOutlook, RenewalRules};
 pub(crate) use scheduled::next_try;
 
 pub use configure::{ConfiguredRenewal, RenewalConfiguration};

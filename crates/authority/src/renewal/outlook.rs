@@ -10,7 +10,6 @@ use chancery_store::Change;
 use super::due;
 use crate::Authority;
 use crate::error::Error;
-use crate::issuance::Ground;
 
 /// The new certificate's place in its line of renewals.
 pub(crate) struct RenewalOutlook {
@@ -19,16 +18,23 @@ pub(crate) struct RenewalOutlook {
     pub revocation: Option<NewJob>,
 }
 
+/// What application and profile say about renewals.
+#[derive(Clone, Copy)]
+pub(crate) struct RenewalRules<'a> {
+    pub api: Option<&'a ApiEnrollment>,
+    pub allows_key_reuse: bool,
+}
+
 impl Authority {
     /// What carries over from the predecessor, else what application or profile say.
     pub(crate) fn renewal_outlook(
         &self,
-        ground: &Ground,
+        rules: RenewalRules<'_>,
         certificate: &Certificate,
         predecessor: Option<&Certificate>,
     ) -> RenewalOutlook {
-        let api = ground.api();
-        let eligible = certificate.key_id.is_some() || (certificate.from_csr() && ground.settings().allow_key_reuse);
+        let api = rules.api;
+        let eligible = certificate.key_id.is_some() || (certificate.from_csr() && rules.allows_key_reuse);
         let old = predecessor.map(|it| &it.renewal);
         let plan = eligible.then(|| due::planned(certificate, old, api, self.random())).flatten();
         RenewalOutlook {

@@ -1,9 +1,11 @@
 //! The job that revokes what was renewed, when the settings say so: reason "superseded".
 
 use chancery_model::CertificateId;
+use chancery_model::audit::{AuditEvent, Outcome};
 use chancery_model::certificate::RevocationReason;
 use chancery_model::job::{Fence, Job};
 use chancery_store::{Change, Write};
+use serde_json::json;
 
 use crate::Authority;
 use crate::call::Call;
@@ -25,5 +27,16 @@ pub(crate) async fn run(authority: &Authority, job: &Job, fence: Fence) -> Resul
         return authority.commit(Write::default().with(done)).await;
     };
     let call = Call::system(job.project_id);
-    authority.revoke_certificate(&call, certificate, RevocationReason::Superseded, Some(done)).await.map(|_| ())
+    match authority.revoke_certificate(&call, certificate, RevocationReason::Superseded, Some(done.clone())).await {
+        Ok(_) => Ok(()),
+        // Its CA takes no revocations from here, and will not by trying again.
+        Err(error @ Error::Malformed { code: "revocation.external", .. }) => {
+            let details = json!({ "reason": RevocationReason::Superseded.as_str(), "message": error.public_message() });
+            let object = Some(("certificate", id.as_uuid()));
+            let mut audit = call.audit(now, AuditEvent::ExternalRevocationFailed, object, details);
+            audit.outcome = Outcome::Failure;
+            authority.commit(Write::default().with(done).audited(audit)).await
+        }
+        Err(error) => Err(error),
+    }
 }
