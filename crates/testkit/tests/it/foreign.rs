@@ -108,7 +108,7 @@ async fn knot_changes_its_zones_for_whoever_has_the_key() {
 #[tokio::test]
 async fn openbao_issues_from_its_pki_engine() {
     let bao = Bao::start().await;
-    let wanted = json!({"common_name": "www.acme.test", "ttl": "24h"});
+    let wanted = json!({"common_name": "www.acme.test", "ttl": "24h", "key_type": "ec", "key_bits": 256});
     let issued = bao.ok(Method::POST, &format!("{}/issue/{}", Bao::MOUNT, Bao::ROLE), Some(&wanted)).await;
     let pem = |key: &str| issued[key].as_str().unwrap().to_owned();
     judge::openssl_verifies(&[pem("certificate"), pem("issuing_ca")], now());

@@ -1,1 +1,3 @@
+//! The other people's services of the test kit start, answer as they should, and end with their test.
 
+mod foreign;
