@@ -37,11 +37,6 @@ impl<'c> Exec<'c> {
         Ok(Self { name, program, limit: RUN_MAX })
     }
 
-    #[cfg(test)]
-    pub(super) fn with_limit(self, limit: Duration) -> Self {
-        Self { limit, ..self }
-    }
-
     /// Without a shell: what is in a name or a value stays there.
     async fn run(&self, action: &str, txt: Txt<'_>) -> Result<(), UpstreamError> {
         let mut command = Command::new(self.program);
@@ -130,5 +125,105 @@ impl DnsProvider for Exec<'_> {
 
     fn check(&self) -> Asking<'_, ()> {
         Box::pin(self.look())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use zeroize::Zeroizing;
+
+    use super::*;
+
+    const TXT: Txt<'_> = Txt { zone: "acme.test", name: "_acme-challenge.www.acme.test", value: "-a$(id)'b" };
+
+    struct Hook {
+        folder: tempfile::TempDir,
+        hooks: BTreeMap<String, PathBuf>,
+        connection: OpenedConnection,
+    }
+
+    impl Hook {
+        fn new(script: &str) -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("hook");
+            std::fs::write(&path, format!("#!/bin/sh\n{}", script.replace("OUT", folder.path().to_str().unwrap())))
+                .unwrap();
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+            let fields = BTreeMap::from([("hook".to_owned(), Zeroizing::new("mine".to_owned()))]);
+            let connection = OpenedConnection {
+                app: chancery_model::external::ConnectionApp::DnsExec,
+                method: "hook".to_owned(),
+                fields,
+            };
+            Self { folder, hooks: BTreeMap::from([("mine".to_owned(), path)]), connection }
+        }
+
+        fn exec(&self) -> Exec<'_> {
+            Exec::new(&self.hooks, &self.connection).unwrap()
+        }
+
+        fn said(&self) -> String {
+            std::fs::read_to_string(self.folder.path().join("said")).unwrap()
+        }
+    }
+
+    #[tokio::test]
+    async fn the_program_gets_arguments_and_environment_and_nothing_else() {
+        let hook = Hook::new("printf '%s\\n' \"$#\" \"$@\" > OUT/said; env | sort >> OUT/said; pwd >> OUT/said");
+        hook.exec().add_txt(TXT).await.unwrap();
+        let said = hook.said();
+        let lines: Vec<_> = said.lines().filter(|it| !it.starts_with("PWD=") && !it.starts_with("_=")).collect();
+        assert_eq!(
+            lines,
+            [
+                "4",
+                "set",
+                "acme.test",
+                "_acme-challenge.www.acme.test",
+                "-a$(id)'b",
+                "CHANCERY_DNS_ACTION=set",
+                "CHANCERY_DNS_NAME=_acme-challenge.www.acme.test",
+                "CHANCERY_DNS_VALUE=-a$(id)'b",
+                "CHANCERY_DNS_ZONE=acme.test",
+                &format!("PATH={PATH}"),
+                "/",
+            ]
+        );
+        hook.exec().remove_txt(TXT).await.unwrap();
+        assert!(hook.said().starts_with("4\nremove\n"), "{}", hook.said());
+    }
+
+    #[tokio::test]
+    async fn a_failure_is_told_with_its_exit_code_and_its_words_go_to_the_log() {
+        let hook = Hook::new("head -c 100000 /dev/zero | tr '\\0' x >&2; exit 3");
+        let error = hook.exec().add_txt(TXT).await.unwrap_err();
+        assert!(error.text.contains("mine") && error.text.contains("exit code 3"), "{}", error.text);
+        assert_eq!(error.detail, "x".repeat(SAID_MAX));
+        assert!(!error.text.contains("xx"));
+    }
+
+    #[tokio::test]
+    async fn a_program_that_does_not_end_is_killed() {
+        let hook = Hook::new("echo $$ > OUT/said; exec sleep 600");
+        let exec = Exec { limit: Duration::from_millis(500), ..hook.exec() };
+        let error = exec.add_txt(TXT).await.unwrap_err();
+        assert!(error.text.contains("was killed"), "{}", error.text);
+        let process = format!("/proc/{}", hook.said().trim());
+        assert!(!Path::new(&process).exists(), "{process} still runs");
+    }
+
+    #[tokio::test]
+    async fn only_declared_and_executable_programs_are_taken() {
+        let hook = Hook::new("exit 0");
+        hook.exec().check().await.unwrap();
+        std::fs::set_permissions(&hook.hooks["mine"], std::fs::Permissions::from_mode(0o644)).unwrap();
+        let error = hook.exec().check().await.unwrap_err();
+        assert!(error.text.contains("not an executable file"), "{}", error.text);
+        std::fs::remove_file(&hook.hooks["mine"]).unwrap();
+        let error = hook.exec().check().await.unwrap_err();
+        assert!(error.text.contains("not where dns_hooks says"), "{}", error.text);
+        let none = BTreeMap::new();
+        let error = Exec::new(&none, &hook.connection).err().unwrap();
+        assert!(error.text.contains("has declared no DNS program mine"), "{}", error.text);
     }
 }

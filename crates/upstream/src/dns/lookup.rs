@@ -122,33 +122,35 @@ impl<'a> Lookups<'a> {
         Ok(verdict(&servers, &answers))
     }
 
-    /// The servers of the zone that the name lies in: those of the nearest name upwards that has NS records.
+    /// The servers of the zone that the name lies in: those of the nearest name upwards that has NS records of its own.
+    ///
+    /// A name on the way may be an alias (`www` often is) of something that cannot be looked up, or that has servers of
+    /// its own: neither says anything about this zone.
     async fn servers_of(&self, name: &str) -> Result<Vec<Server>, UpstreamError> {
         let resolver = self.recursive()?;
         let mut zone = absolute(name)?;
+        let mut failed = None;
         for _ in 0..LABELS_MAX {
             if zone.is_root() {
                 break;
             }
-            if let Some(found) = ask(&resolver, &zone, RecordType::NS).await? {
-                let names: Vec<Name> = found
-                    .answers()
-                    .iter()
-                    .filter_map(|record| match &record.data {
-                        RData::NS(server) => Some(server.0.clone()),
-                        _ => None,
-                    })
-                    .take(SERVERS_MAX)
-                    .collect();
-                if !names.is_empty() {
-                    return self.addresses_of(&resolver, name, names).await;
+            match ask(&resolver, &zone, RecordType::NS).await {
+                Ok(Some(found)) => {
+                    let names = servers_in(&found, &zone);
+                    if !names.is_empty() {
+                        return self.addresses_of(&resolver, name, names).await;
+                    }
                 }
+                Ok(None) => {}
+                Err(error) => failed = Some(error),
             }
             zone = zone.base_name();
         }
-        Err(UpstreamError::lasting(format!(
-            "no zone was found in the DNS that {name} lies in; name servers to ask in dnsResolvers if the zone is not public"
-        )))
+        Err(failed.unwrap_or_else(|| {
+            UpstreamError::lasting(format!(
+                "no zone was found in the DNS that {name} lies in; set dnsResolvers on the CA if the zone is not public"
+            ))
+        }))
     }
 
     async fn addresses_of(
@@ -203,6 +205,15 @@ impl<'a> Lookups<'a> {
         };
         resolver(config, true)
     }
+}
+
+fn servers_in(found: &Lookup, zone: &Name) -> Vec<Name> {
+    let of_zone = found.answers().iter().filter(|record| record.name == *zone);
+    let names = of_zone.filter_map(|record| match &record.data {
+        RData::NS(server) => Some(server.0.clone()),
+        _ => None,
+    });
+    names.take(SERVERS_MAX).collect()
 }
 
 fn judged(egress: &Egress, text: &str) -> Result<SocketAddr, UpstreamError> {

@@ -8,7 +8,7 @@
 //! | `rfc2136.rs`, `cloudflare.rs`, `route53.rs` (`sigv4.rs`), `azure.rs`, `google.rs`, `dns_made_easy.rs` | providers |
 //! | `webhook.rs`, `exec.rs` | the user's own endpoint, the operator's own program |
 //!
-//! Called by the ACME kind and by `lib.rs` (trying a connection). Must not know ACME: a value is a text here. A name may have
+//! Called by the ACME kind and by `lib.rs` (trying a connection); start reading at [`Dns`]. Must not know ACME: a value is a text here. A name may have
 //! several values at once (two orders; a wildcard beside its base name), so providers add and remove single values and leave
 //! the others alone, also when somebody else changes the same name at the same moment.
 
@@ -22,8 +22,6 @@ mod rest;
 mod rfc2136;
 mod route53;
 mod sigv4;
-#[cfg(test)]
-mod tests;
 mod webhook;
 
 use std::collections::BTreeMap;
@@ -69,7 +67,7 @@ trait DnsProvider: Send + Sync {
 
 /// Where the record that proves a name belongs. Kept in the order's state: what was set is removed from the same place.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Placement {
+pub struct Placement {
     /// `_acme-challenge.<name>`, or where CNAME records lead from there; lower case, without the trailing dot.
     pub name: String,
     pub zone: DnsZone,
@@ -77,7 +75,7 @@ pub(crate) struct Placement {
 
 /// Whether a value can be seen.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Visibility {
+pub enum Visibility {
     Seen,
     /// `server` is for people: a server that does not have it, or why nobody could be asked.
     NotYet {
@@ -87,18 +85,19 @@ pub(crate) enum Visibility {
 
 /// Proves names by way of the DNS.
 #[derive(Clone)]
-pub(crate) struct Dns {
+pub struct Dns {
     egress: Egress,
     hooks: BTreeMap<String, PathBuf>,
     clock: Arc<dyn Clock>,
     randomness: Arc<dyn Randomness>,
-    /// In place of the system's resolvers; tests have some.
+    /// In place of the system's resolvers.
     system: Option<Vec<SocketAddr>>,
-    /// Where the servers of zones listen; tests have another.
+    /// Where the servers of zones listen.
     port: u16,
 }
 
 impl Dns {
+    #[must_use]
     pub fn new(config: &OutsideConfig) -> Self {
         Self {
             egress: config.egress.clone(),
@@ -108,6 +107,12 @@ impl Dns {
             system: None,
             port: 53,
         }
+    }
+
+    /// Asks these resolvers in place of the system's, and the servers of zones at this port.
+    #[must_use]
+    pub fn with_resolvers(self, resolvers: Vec<SocketAddr>, port: u16) -> Self {
+        Self { system: Some(resolvers), port, ..self }
     }
 
     /// Where the record for a name (without `*.`) belongs: CNAME records are followed, then the zone with the longest suffix of

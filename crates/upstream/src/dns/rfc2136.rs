@@ -39,6 +39,8 @@ pub(super) struct Rfc2136<'c> {
     host: String,
     port: u16,
     signer: TSigner,
+    /// To try the key with.
+    zone: Option<&'c str>,
 }
 
 impl<'c> Rfc2136<'c> {
@@ -62,17 +64,13 @@ impl<'c> Rfc2136<'c> {
         let key_name = absolute(connection.required("keyName")?)?;
         let signer = TSigner::new(secret, algorithm, key_name, FUDGE)
             .map_err(|error| UpstreamError::lasting("the TSIG key cannot be used").with_detail(error.to_string()))?;
-        Ok(Self { egress, clock, randomness, server, host, port, signer })
+        Ok(Self { egress, clock, randomness, server, host, port, signer, zone: connection.field("zone") })
     }
 
     async fn update(&self, txt: Txt<'_>, is_wanted: bool) -> Result<(), UpstreamError> {
-        let (zone, name) = (absolute(txt.zone)?, absolute(txt.name)?);
-        let mut message = Message::new(self.id(), MessageType::Query, OpCode::Update);
-        let mut zone_section = Query::query(zone, RecordType::SOA);
-        zone_section.set_query_class(DNSClass::IN);
-        message.add_query(zone_section);
+        let mut message = self.update_of(txt.zone)?;
         let data = RData::TXT(TXT::new(vec![txt.value.to_owned()]));
-        let mut record = Record::from_rdata(name, TTL, data);
+        let mut record = Record::from_rdata(absolute(txt.name)?, TTL, data);
         if !is_wanted {
             record.dns_class = DNSClass::NONE;
             record.ttl = 0;
@@ -80,15 +78,34 @@ impl<'c> Rfc2136<'c> {
         // The update section is where other messages have their authority section (RFC 2136 §2).
         message.add_authority(record);
         let answer = self.exchange(message).await?;
-        self.judge(&answer, Some(txt))
+        self.judge(&answer, txt.zone, txt.name)
     }
 
-    /// Whatever is asked, a server that knows the key signs its answer, even a refusal.
+    /// With a zone: an update of nothing, which shows whether the key may change it. Without: any question, since some
+    /// servers look at the key of every one (BIND); others (Knot) do so only for a zone that they have, and about those
+    /// nothing more can be said than that they answer.
     async fn verify(&self) -> Result<(), UpstreamError> {
+        if let Some(zone) = self.zone {
+            let answer = self.exchange(self.update_of(zone)?).await?;
+            return self.judge(&answer, zone, zone);
+        }
         let mut message = Message::new(self.id(), MessageType::Query, OpCode::Query);
         message.add_query(Query::query(Name::root(), RecordType::SOA));
         let answer = self.exchange(message).await?;
-        if answer.is_signed { Ok(()) } else { self.judge(&answer, None) }
+        match answer.message.metadata.response_code {
+            _ if answer.is_signed => Ok(()),
+            ResponseCode::Refused | ResponseCode::NoError if tsig_error(&answer.message).is_none() => Ok(()),
+            _ => self.judge(&answer, ".", "."),
+        }
+    }
+
+    /// An update of the zone, with nothing in it yet.
+    fn update_of(&self, zone: &str) -> Result<Message, UpstreamError> {
+        let mut message = Message::new(self.id(), MessageType::Query, OpCode::Update);
+        let mut section = Query::query(absolute(zone)?, RecordType::SOA);
+        section.set_query_class(DNSClass::IN);
+        message.add_query(section);
+        Ok(message)
     }
 
     fn id(&self) -> u16 {
@@ -145,34 +162,27 @@ impl<'c> Rfc2136<'c> {
     }
 
     /// What the answer means for whoever has set the zone up.
-    fn judge(&self, answer: &Answer, txt: Option<Txt<'_>>) -> Result<(), UpstreamError> {
+    fn judge(&self, answer: &Answer, zone: &str, name: &str) -> Result<(), UpstreamError> {
         let server = format!("the DNS server {}", self.server);
         let key = self.signer.signer_name().to_ascii();
         let key = key.trim_end_matches('.');
-        let zone = txt.map_or(".", |it| it.zone);
-        let name = txt.map_or("", |it| it.name);
-        let error = answer.message.signature.as_ref().and_then(|it| it.data.error);
-        match error {
-            Some(TsigError::BadKey) => {
-                return Err(UpstreamError::lasting(format!(
-                    "{server} does not know the TSIG key {key} (BADKEY); compare keyName and algorithm with its configuration"
-                )));
-            }
-            Some(TsigError::BadSig | TsigError::BadTrunc) => {
-                return Err(UpstreamError::lasting(format!(
+        if let Some((error, tsig)) = tsig_error(&answer.message) {
+            return Err(match error {
+                // Knot says this too where the key is known and the zone's acl does not have it.
+                TsigError::BadKey => UpstreamError::lasting(format!(
+                    "{server} does not take the TSIG key {key} for the zone {zone} (BADKEY); compare keyName and algorithm with its configuration, and whether the key may change the zone"
+                )),
+                TsigError::BadSig | TsigError::BadTrunc => UpstreamError::lasting(format!(
                     "{server} has another secret for the TSIG key {key} (BADSIG); compare secret with its configuration"
-                )));
-            }
-            Some(TsigError::BadTime) => {
-                return Err(UpstreamError::passing(format!(
+                )),
+                TsigError::BadTime => UpstreamError::passing(format!(
                     "the clocks of {server} and of this server are more than {FUDGE} seconds apart (BADTIME){}",
-                    answer.message.signature.as_ref().map(|it| theirs(&it.data)).unwrap_or_default()
-                )));
-            }
-            Some(TsigError::Unknown(0)) | None => {}
-            Some(TsigError::Unknown(code)) => {
-                return Err(UpstreamError::lasting(format!("{server} refuses the TSIG key {key} (error {code})")));
-            }
+                    theirs(tsig)
+                )),
+                TsigError::Unknown(code) => {
+                    UpstreamError::lasting(format!("{server} refuses the TSIG key {key} (error {code})"))
+                }
+            });
         }
         match answer.message.metadata.response_code {
             ResponseCode::NoError if answer.is_signed => Ok(()),
@@ -186,7 +196,7 @@ impl<'c> Rfc2136<'c> {
                 "{server} is not the primary of the zone {zone}, or the TSIG key {key} is not for it (NOTAUTH); correct hostedZoneId or server"
             ))),
             ResponseCode::NotZone => Err(UpstreamError::lasting(format!(
-                "{name} does not lie in the zone {zone} (NOTZONE); correct hostedZoneId of the DNS zone"
+                "{server} says that {name} does not lie in the zone {zone} (NOTZONE); correct hostedZoneId of the DNS zone"
             ))),
             ResponseCode::ServFail => Err(UpstreamError::passing(format!(
                 "{server} could not change the zone {zone} (SERVFAIL); see its log"
@@ -214,6 +224,12 @@ impl DnsProvider for Rfc2136<'_> {
     fn check(&self) -> Asking<'_, ()> {
         Box::pin(self.verify())
     }
+}
+
+/// Why the signature was not taken, if it was not.
+fn tsig_error(message: &Message) -> Option<(TsigError, &TSIG)> {
+    let tsig = &message.signature.as_ref()?.data;
+    tsig.error.filter(|it| *it != TsigError::Unknown(0)).map(|error| (error, tsig))
 }
 
 /// RFC 1035 §4.2.2: two octets of length, then the message.
