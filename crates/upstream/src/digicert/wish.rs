@@ -2,7 +2,7 @@
 
 use chancery_model::external::DigicertConfiguration;
 use chancery_model::order::ExternalOrder;
-use chancery_pkix::{AttributeType, CertificationRequest, GeneralName, pem};
+use chancery_pkix::{AttributeType, CertificationRequest, GeneralName, GeneralNameKind, pem};
 use serde_json::{Value, json};
 
 use super::client::{WHOM, number};
@@ -31,8 +31,10 @@ impl Wish {
     pub(super) fn new(settings: &DigicertConfiguration, order: &ExternalOrder) -> Result<Self, String> {
         let csr = CertificationRequest::from_der(&order.csr).map_err(|error| error.to_string())?;
         let names = dns_names(&csr)?;
+        // A common name that is a host's is one of the names, also where the request does not repeat it among them.
         let subject = csr.subject().first(AttributeType::CommonName).map(str::to_ascii_lowercase);
-        let common_name = subject.filter(|it| names.contains(it)).or_else(|| names.first().cloned());
+        let is_host = |name: &String| GeneralName::parse(GeneralNameKind::DnsName, name).is_ok();
+        let common_name = subject.filter(is_host).or_else(|| names.first().cloned());
         let Some(common_name) = common_name else {
             return Err(format!("{WHOM} orders need a DNS name; add one as a SAN"));
         };

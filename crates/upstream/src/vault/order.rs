@@ -4,7 +4,7 @@ use chancery_authority::external::{Next, OrderInHand, Step, UpstreamError};
 use chancery_model::Timestamp;
 use chancery_model::order::ExternalOrder;
 use chancery_pkix::pem::{self, OutsideText};
-use chancery_pkix::{AttributeType, CertificationRequest, ForeignCertificate, GeneralName};
+use chancery_pkix::{AttributeType, CertificationRequest, ForeignCertificate, GeneralName, GeneralNameKind};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -162,6 +162,11 @@ fn body(order: &ExternalOrder) -> Result<Value, String> {
             }
         }
     }
+    // A common name that is a host's belongs to the names, also where the request does not repeat it there.
+    let common_name = csr.subject().first(AttributeType::CommonName);
+    let host = common_name.map(str::to_ascii_lowercase).filter(|it| is_host(it) && !names.contains(it));
+    let is_complete = host.is_none();
+    names.extend(host);
     let mut body = json!({
         "csr": csr.to_pem(),
         "alt_names": names.join(","),
@@ -169,14 +174,17 @@ fn body(order: &ExternalOrder) -> Result<Value, String> {
         "uri_sans": uris,
         "other_sans": others,
         "ttl": format!("{}s", order.plan.ttl),
-        // The names are complete already.
-        "exclude_cn_from_sans": true,
+        "exclude_cn_from_sans": is_complete,
         "format": "pem",
     });
-    if let (Some(name), Some(members)) = (csr.subject().first(AttributeType::CommonName), body.as_object_mut()) {
+    if let (Some(name), Some(members)) = (common_name, body.as_object_mut()) {
         members.insert("common_name".to_owned(), name.into());
     }
     Ok(body)
+}
+
+fn is_host(name: &str) -> bool {
+    GeneralName::parse(GeneralNameKind::DnsName, name).is_ok()
 }
 
 /// User principal names are names of this type.

@@ -25,7 +25,17 @@ const TRIES: u32 = 150;
 const PAUSE: Duration = Duration::from_millis(100);
 
 impl Bao {
+    /// Between finding a free port and taking it somebody else may; then once more.
     pub async fn start() -> Self {
+        for _ in 0..2 {
+            if let Ok(bao) = Self::launch().await {
+                return bao;
+            }
+        }
+        Self::launch().await.unwrap_or_else(|log| panic!("bao does not start: {log}"))
+    }
+
+    async fn launch() -> Result<Self, String> {
         let folder = tempfile::tempdir().unwrap();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let log = File::create(folder.path().join("log")).unwrap();
@@ -48,11 +58,11 @@ impl Bao {
             Err(error) => panic!("bao does not start: {error}"),
         };
         let mut bao = Self { process, folder, port, egress: site::egress(None) };
-        bao.wait().await;
-        bao
+        bao.wait().await?;
+        Ok(bao)
     }
 
-    async fn wait(&mut self) {
+    async fn wait(&mut self) -> Result<(), String> {
         for _ in 0..TRIES {
             if let Ok(ca) = fs::read(self.folder.path().join("vault-ca.pem"))
                 && !ca.is_empty()
@@ -62,13 +72,15 @@ impl Bao {
                 let request =
                     EgressRequest { method: Method::GET, ..EgressRequest::post(health, HeaderMap::new(), "") };
                 if self.egress.send(request).await.is_ok_and(|it| it.status.as_u16() == 200) {
-                    return;
+                    return Ok(());
                 }
             }
-            assert!(self.process.try_wait().unwrap().is_none(), "bao ended: {}", self.log());
+            if self.process.try_wait().unwrap().is_some() {
+                return Err(self.log());
+            }
             tokio::time::sleep(PAUSE).await;
         }
-        panic!("bao does not answer: {}", self.log());
+        Err(self.log())
     }
 
     fn log(&self) -> String {

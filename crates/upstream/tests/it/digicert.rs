@@ -261,7 +261,7 @@ async fn a_profile_may_name_another_product_organisation_and_proof() {
     let server = CertCentral::start().await;
     server.model().looks = 1;
     let (outside, site) = (outside(&server, 1), site_of(&server, Some("email")));
-    let mut hand = order(1);
+    let mut hand = site::order(pki::csr("acme.test", "DNS:www.acme.test"), 90 * DAY, 1);
     hand.order.plan.external_configs =
         Some(json!({ "productNameId": "ssl_wild", "organizationId": 99, "dcvMethod": "http-token" }));
     site::run(digicert(&outside), &site, &mut hand).await.unwrap();
@@ -269,6 +269,8 @@ async fn a_profile_may_name_another_product_organisation_and_proof() {
     let placed = asked.iter().find(|it| it.method == "POST").unwrap();
     assert!(placed.path.ends_with("/order/certificate/ssl_wild"));
     assert_eq!(placed.body["organization"]["id"], 99);
+    assert_eq!(placed.body["certificate"]["common_name"], "acme.test");
+    assert_eq!(placed.body["certificate"]["dns_names"], json!(["www.acme.test"]));
     assert_eq!(placed.body["dcv_method"], "http-token");
 }
 

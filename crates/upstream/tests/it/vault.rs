@@ -132,6 +132,10 @@ async fn a_role_signs_what_it_allows_and_says_what_it_does_not() {
     let spoken = hand.order.reference.clone().unwrap().replace(':', "");
     assert_eq!(spoken.trim_start_matches('0'), leaf.serial_hex.trim_start_matches('0'));
 
+    let mut short = site::order(pki::csr("only.acme.test", "DNS:www.acme.test"), 86_400, 4);
+    let (chain, _) = site::issued(ca, &site, &mut short).await;
+    assert!(pki::text(&chain[0]).contains("DNS:only.acme.test"), "a host's common name is among the names");
+
     let refused =
         site::failed(ca, &site, &mut site::order(pki::csr("www.evil.test", "DNS:www.evil.test"), 86_400, 2)).await;
     assert!(refused.contains("www.evil.test") && refused.contains("not allowed by this role"), "{refused}");
