@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use chancery_model::Warning;
 use chancery_model::order::ExternalOrder;
+use chancery_model::time::Ttl;
 use chancery_pkix::{AttributeType, Certificate, CertificationRequest, ForeignCertificate, GeneralNameKind};
 
 use crate::enrollment::host_name;
@@ -107,7 +108,7 @@ fn differences(
     if let Some(most) = order.plan.validity_max
         && life > most + SKEW_SECONDS
     {
-        faults.push(format!("it lasts {life} seconds and the certificate template permits {most} at most"));
+        faults.push(format!("it lasts {} and the certificate template permits {} at most", span(life), span(most)));
     }
     faults
 }
@@ -164,8 +165,9 @@ fn remarks(
     let life = leaf.validity.not_after - leaf.validity.not_before.max(now.as_seconds()) + 1;
     if (life - order.plan.ttl).abs() > (order.plan.ttl / 20).max(SKEW_SECONDS) {
         let text = format!(
-            "the certification authority chose the life itself: {life} seconds in place of {} that were asked for",
-            order.plan.ttl
+            "the certification authority chose the life itself: {} in place of {} that were asked for",
+            span(life),
+            span(order.plan.ttl)
         );
         warnings.push(warning("external.ttl", "ttl", text));
     }
@@ -185,6 +187,15 @@ fn remarks(
         warnings.push(warning("external.form", "certificate", text.to_owned()));
     }
     warnings
+}
+
+/// A span for people.
+fn span(seconds: i64) -> String {
+    match Ttl::from_seconds(seconds) {
+        Some(exact) if seconds % 60 == 0 => exact.to_string(),
+        _ if seconds > 2 * 86_400 => format!("{} days and {} seconds", seconds / 86_400, seconds % 86_400),
+        _ => format!("{seconds} seconds"),
+    }
 }
 
 fn warning(code: &'static str, field: &'static str, text: String) -> Warning {

@@ -20,8 +20,9 @@ use crate::error::{CliError, violation_text};
 use crate::output::{Output, list_at, short_time, text_at};
 use crate::{files, lookup};
 
-/// The longest the server itself waits for a certificate.
-const SERVER_WAIT_MAX: u32 = 60;
+/// How long the server is asked to wait: so quick is a CA that has nothing to look at. Longer waits are for people, who are
+/// told in between what is waited for.
+const SERVER_WAIT_MAX: u32 = 2;
 const POLL_PAUSE: Duration = Duration::from_secs(2);
 
 #[derive(Debug, Args)]
@@ -49,8 +50,8 @@ pub struct RequestArguments {
     /// Note to keep with the certificate; may be repeated
     #[arg(long, value_name = "KEY=VALUE", value_parser = parse_metadata)]
     metadata: Vec<KeyValue>,
-    /// Seconds to wait for a certificate that is not issued at once
-    #[arg(long, default_value_t = 0, value_name = "SECONDS")]
+    /// Seconds to wait for a certificate that a CA elsewhere issues; 0 returns at once
+    #[arg(long, default_value_t = 300, value_name = "SECONDS")]
     wait: u32,
     /// Only tell what would happen and why; issues nothing
     #[arg(long)]
@@ -107,8 +108,8 @@ pub struct RenewArguments {
     /// Another life span than before, such as 90d
     #[arg(long)]
     ttl: Option<String>,
-    /// Seconds to wait for a certificate that is not issued at once
-    #[arg(long, default_value_t = 0, value_name = "SECONDS")]
+    /// Seconds to wait for a certificate that a CA elsewhere issues; 0 returns at once
+    #[arg(long, default_value_t = 300, value_name = "SECONDS")]
     wait: u32,
     #[command(flatten)]
     destination: Destination,
@@ -248,16 +249,22 @@ pub(super) async fn request(
     let answer = client.post(&format!("{CERT_MANAGER}/certificates"), &body).await?.success()?;
     let answer = match answer.pointer("/certificate") {
         Some(certificate) if !certificate.is_null() => answer,
-        _ => wait_for(&client, answer, Duration::from_secs(arguments.wait.into())).await?,
+        _ => wait_for(&client, answer, Duration::from_secs(arguments.wait.into()), output).await?,
     };
     let files = files_of(&client, &answer).await?;
     finish(&arguments.destination, &files, answer, output)
 }
 
 /// Looks at the request until it is issued or has failed, at most so long.
-async fn wait_for(client: &Client, answer: Value, patience: Duration) -> Result<Value, CliError> {
+async fn wait_for(
+    client: &Client,
+    answer: Value,
+    patience: Duration,
+    output: Output,
+) -> Result<Value, CliError> {
     let id = text_at(&answer, "/certificateRequestId");
     let deadline = Instant::now() + patience;
+    let mut told = String::new();
     loop {
         let request = client.get(&format!("{CERT_MANAGER}/certificates/certificate-requests/{id}")).await?.success()?;
         let status = text_at(&request, "/status");
@@ -265,7 +272,7 @@ async fn wait_for(client: &Client, answer: Value, patience: Duration) -> Result<
             "issued" => return Ok(request),
             "failed" | "rejected" => {
                 return Err(CliError::Unfinished(format!(
-                    "Request {id} is {status}: {}",
+                    "Request {id} has ended as {status}: {}",
                     text_at(&request, "/errorMessage")
                 )));
             }
@@ -276,7 +283,14 @@ async fn wait_for(client: &Client, answer: Value, patience: Duration) -> Result<
                     sentence(&text_at(&request, "/pendingMessage"))
                 )));
             }
-            _ => tokio::time::sleep(POLL_PAUSE).await,
+            _ => {
+                let waits_for = text_at(&request, "/pendingMessage");
+                if !waits_for.is_empty() && waits_for != told {
+                    output.note(&waits_for);
+                    told = waits_for;
+                }
+                tokio::time::sleep(POLL_PAUSE).await;
+            }
         }
     }
 }
@@ -347,7 +361,7 @@ pub(super) async fn renew(
     let client = connection.connect().await?;
     let answer = client.post(&format!("{}/renew", path_of(&arguments.id)), &body).await?.success()?;
     let answer = if text_at(&answer, "/certificate").is_empty() {
-        wait_for(&client, answer, Duration::from_secs(arguments.wait.into())).await?
+        wait_for(&client, answer, Duration::from_secs(arguments.wait.into()), output).await?
     } else {
         answer
     };
