@@ -197,6 +197,55 @@ fn an_administrator_creates_ca_template_and_profile() {
 }
 
 #[test]
+fn what_is_elsewhere_is_set_up_without_a_secret_on_the_command_line() {
+    let place = Place::ready();
+    let admin = |arguments: &[&str]| place.chancery(&[arguments, &["--as-admin"]].concat());
+    let apps = admin(&["connection", "apps", "hashicorp-vault"]).succeeded().stdout;
+    assert!(apps.contains("secretId") && apps.contains("tls-certificate") && !apps.contains("rfc2136"), "{apps}");
+    let tsig = ["connection", "create", "--app", "rfc2136", "--name", "dns", "--no-test", "--set", "keyName=acme."];
+    let bare = [&tsig[..], &["--set", "server=ns1.acme.test", "--set", "secret=c2VjcmV0"]].concat();
+    admin(&bare).failed(2, &["--secret secret=FILE"]);
+    let piped = [&tsig[..], &["--set", "server=ns1.acme.test", "--secret", "secret=-", "--as-admin"]].concat();
+    let made = run_with(&mut chancery(place.directory.path(), &piped), "c2VjcmV0\n").succeeded().stdout;
+    assert!(made.contains("Created dns as "), "{made}");
+    admin(&["connection", "create", "--app", "hashicorp-vault", "--name", "bao"]).failed(2, &["--method", "app-role"]);
+    admin(&["connection", "create", "--app", "fax", "--name", "fax"]).failed(5, &["cloudflare"]);
+    let shown = admin(&["connection", "show", "dns"]).succeeded().stdout;
+    assert!(shown.contains("ns1.acme.test") && shown.contains("tsig") && !shown.contains("c2VjcmV0"), "{shown}");
+    admin(&["connection", "update", "dns", "--rename", "zone", "--description", "for acme.test"]).succeeded();
+    assert!(admin(&["connection", "list"]).succeeded().stdout.contains("for acme.test"));
+    // Nothing answers at these places; what is said names the field or the reason, and nothing is kept.
+    fs::write(place.path("token"), "a-token\n").unwrap();
+    let bao = ["connection", "create", "--app", "hashicorp-vault", "--name", "bao", "--method", "access-token"];
+    let bao = [&bao[..], &["--set", "instanceUrl=https://bao.invalid:8200", "--secret", "accessToken=token"]].concat();
+    admin(&bao).failed(1, &["bao.invalid"]);
+    admin(&[&bao[..], &["--no-test"]].concat()).succeeded();
+    admin(&["ca", "create-vault", "--name", "bao", "--connection", "bao", "--role", "web"]).failed(1, &["bao.invalid"]);
+    let acme = ["ca", "create-acme", "--name", "le", "--directory"];
+    admin(&[&acme[..], &["letsencypt"]].concat()).failed(1, &["letsencrypt-staging"]);
+    admin(&[&acme[..], &["https://acme.invalid/", "--zone", "rfc2136:nobody:acme.test"]].concat())
+        .failed(5, &["nobody"]);
+    admin(&[&acme[..], &["https://acme.invalid/", "--zone", "cloudflare:zone:acme.test"]].concat())
+        .failed(1, &["name one for cloudflare"]);
+    admin(&[&acme[..], &["https://acme.invalid/", "--zone", "rfc2136:zone:acme.test"]].concat())
+        .failed(1, &["acme.invalid"]);
+    admin(&["ca", "create", "--name", "below", "--common-name", "Below", "--vault", "bao"]).failed(1, &["bao.invalid"]);
+    let cas = admin(&["ca", "list"]).succeeded().stdout;
+    assert!(!cas.contains("below") && !cas.contains("acme"), "{cas}");
+    admin(&["connection", "delete", "zone"]).succeeded();
+    admin(&["connection", "show", "zone"]).failed(5, &["zone"]);
+    // A request that was issued at once has nothing left to wait for.
+    let request = ["cert", "request", "--profile", "tls-server", "--common-name", "www.example.internal", "--json"];
+    let request = place.chancery(&request).succeeded().json();
+    let id = strings(&request, "certificateRequestId");
+    assert!(place.chancery(&["request", "show", id]).succeeded().stdout.contains("issued"));
+    assert!(place.chancery(&["request", "list", "--status", "issued"]).succeeded().stdout.contains(id));
+    assert!(place.chancery(&["request", "cancel", id]).succeeded().stdout.contains("ended already"));
+    assert!(place.chancery(&["request", "validate", id]).succeeded().stdout.contains("nothing to ask for"));
+    place.chancery(&["request", "show", UNKNOWN_ID]).failed(5, &[UNKNOWN_ID]);
+}
+
+#[test]
 fn a_ca_is_renewed_and_taken_over_from_the_command_line() {
     let place = Place::ready();
     let desk = place.directory.path();

@@ -144,7 +144,7 @@ async fn authorities_that_cannot_be_are_refused() {
         assert_eq!(got, status, "{label}: {answer}");
         assert!(code.is_empty() || answer["code"] == code, "{label}: {answer}");
     }
-    let external = format!("{CERT_MANAGER}/ca/acme");
+    let external = format!("{CERT_MANAGER}/ca/aws-pca");
     refused(admin, (Method::POST, &external, &with(json!({}))), 400, "ca.type").await;
     let after = admin.get(CAS).await.1;
     assert_eq!(after.as_array().unwrap().len(), before.as_array().unwrap().len() + 1, "only `taken` was made");
