@@ -103,7 +103,7 @@ impl Bao {
             "max_ttl": "2160h", "ttl": "720h", "use_csr_common_name": true, "use_csr_sans": true, "no_store": false,
         });
         self.ok(Method::POST, &format!("{mount}/roles/{}", Self::ROLE), Some(&role)).await;
-        made["certificate"].as_str().unwrap_or_default().to_owned()
+        text(&made, "certificate")
     }
 
     /// An AppRole whose tokens may do what the policy (HCL) says: role id and secret id.
@@ -115,7 +115,6 @@ impl Bao {
         self.ok(Method::POST, &format!("auth/approle/role/{name}"), Some(&role)).await;
         let role_id = self.ok(Method::GET, &format!("auth/approle/role/{name}/role-id"), None).await;
         let secret = self.ok(Method::POST, &format!("auth/approle/role/{name}/secret-id"), Some(&json!({}))).await;
-        let text = |value: &Value, key: &str| value[key].as_str().unwrap_or_default().to_owned();
         (text(&role_id, "role_id"), text(&secret, "secret_id"))
     }
 
@@ -124,6 +123,10 @@ impl Bao {
     pub fn log(&self) -> String {
         self.program.log()
     }
+}
+
+fn text(value: &Value, key: &str) -> String {
+    value.get(key).and_then(Value::as_str).unwrap_or_default().to_owned()
 }
 
 /// The CA that the server has made for itself.

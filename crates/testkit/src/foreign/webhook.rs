@@ -102,7 +102,7 @@ impl Drop for DnsWebhook {
     }
 }
 
-fn acceptor(tls: &Loopback) -> TlsAcceptor {
+pub(super) fn acceptor(tls: &Loopback) -> TlsAcceptor {
     let certificate = must("a certificate", CertificateDer::from_pem_slice(tls.certificate_pem.as_bytes()));
     let key = must("a key", PrivateKeyDer::from_pem_slice(tls.key_pem.as_bytes()));
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -144,11 +144,11 @@ impl State {
         }
         let order: Value = serde_json::from_slice(&body).map_err(|_| (StatusCode::BAD_REQUEST, "no JSON"))?;
         self.received.lock().unwrap_or_else(PoisonError::into_inner).push(order.clone());
-        let text = |key: &str| order[key].as_str().unwrap_or_default().to_owned();
-        match order["action"].as_str() {
-            Some("test") => Ok(()),
-            Some("set") => self.change(&text("name"), &text("value"), true).await,
-            Some("remove") => self.change(&text("name"), &text("value"), false).await,
+        let text = |key: &str| order.get(key).and_then(Value::as_str).unwrap_or_default();
+        match text("action") {
+            "test" => Ok(()),
+            "set" => self.change(text("name"), text("value"), true).await,
+            "remove" => self.change(text("name"), text("value"), false).await,
             _ => Err((StatusCode::BAD_REQUEST, "unknown action")),
         }
     }

@@ -1,3 +1,4 @@
 //! The other people's services of the test kit start, answer as they should, and end with their test.
 
+#[cfg(test)]
 mod foreign;
