@@ -2,8 +2,14 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
-use crate::program::{Ended, Place, read, run};
+use chancery_testkit::foreign::{ChallTestSrv, DnsWebhook, Pebble, PebbleOptions};
+
+use crate::program::{Ended, Place, openssl, read, run};
+
+/// Protects records of a test's own DNS server only.
+const WEBHOOK_SECRET: &str = "0123456789abcdef0123456789abcdef";
 
 const MARK: &str = "<!-- test";
 
@@ -80,11 +86,60 @@ fn what_the_guide_revokes_is_seen_in_ocsp_and_in_the_crl() {
     assert!(said.contains("\"revoked\":1"), "the bulk revocation: {said}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn commands_of_public_certificates_work_against_pebble() {
+    let dns = ChallTestSrv::start().await;
+    let webhook = DnsWebhook::start(&dns, WEBHOOK_SECRET).await;
+    let pebble = Pebble::start(PebbleOptions { resolver: Some(dns.dns()), ..PebbleOptions::default() }).await;
+    let trusted = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(trusted.path(), format!("{}{}", pebble.ca_pem(), webhook.ca_pem())).unwrap();
+    let place = Place::set_up(&[
+        ("CHANCERY_EGRESS_LOOPBACK_FOR_TESTS", "true"),
+        ("CHANCERY_EGRESS_ALLOWED_NETWORKS", "127.0.0.0/8"),
+        ("CHANCERY_EGRESS_CA_FILE", trusted.path().to_str().unwrap()),
+    ]);
+    std::fs::write(place.path("webhook-secret"), WEBHOOK_SECRET).unwrap();
+    // What the reader fills in. Pebble's certificates last five years, whatever is asked for.
+    let mut text = format!(
+        "APP=dns-webhook PROVIDER=webhook EMAIL=pki@acme.com DOMAIN=acme.com DIRECTORY={}\n\
+         CREDENTIALS='--set url={} --secret secret=webhook-secret'\n",
+        pebble.directory_url(),
+        webhook.url()
+    );
+    for (block, refused) in blocks(&page("docs/guides/public-certificates.md")) {
+        let block = block
+            .replace("--max-ttl 90d", "--max-ttl 6y")
+            .replace("chancery ca create-acme", &format!("chancery ca create-acme --resolver {}", dns.dns()));
+        text += &if refused { format!("! {block}") } else { block };
+    }
+    let said = tokio::task::block_in_place(|| paste(&place, &text)).succeeded().stdout;
+    assert!(said.contains("public-www/certificate.pem: OK"), "{said}");
+    assert!(said.contains("Pebble Intermediate CA"), "{said}");
+    let served = read(place.path("shop.json"));
+    assert!(served.contains("-----BEGIN CERTIFICATE-----"), "{served}");
+    assert!(webhook.records().await.is_empty(), "nothing is left in the zone");
+    let serial = openssl(place.directory.path(), &["x509", "-in", "public-www/certificate.pem", "-noout", "-serial"]);
+    let serial = serial.succeeded().stdout.trim().trim_start_matches("serial=").to_lowercase();
+    for _ in 0..100 {
+        if pebble.certificate_status(&serial).await == "Revoked" {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("Pebble was not told of the revocation: {}", pebble.log());
+}
+
 #[test]
 fn documented_commands_exist() {
     // Every `chancery …` line in the pages is at least understood up to its first option.
     let place = Place::ready();
-    for path in ["README.md", "docs/guides/first-hour.md", "docs/guides/revocation.md", "docs/guides/running.md"] {
+    for path in [
+        "README.md",
+        "docs/guides/first-hour.md",
+        "docs/guides/revocation.md",
+        "docs/guides/running.md",
+        "docs/guides/public-certificates.md",
+    ] {
         for line in page(path).lines().filter(|line| line.starts_with("chancery ")) {
             let words = line.split_whitespace().skip(1).take_while(|word| word.chars().all(char::is_alphabetic));
             let words: Vec<&str> = words.take(2).chain(["--help"]).collect();

@@ -153,8 +153,14 @@ pub struct Place {
 
 impl Place {
     pub fn ready() -> Self {
+        Self::set_up(&[])
+    }
+
+    /// With further keys of the configuration, as environment variables.
+    pub fn set_up(settings: &[(&str, &str)]) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let served = Served::start(&mut chancery(directory.path(), &["quickstart", "--listen", "127.0.0.1:0"]));
+        let mut quickstart = chancery(directory.path(), &["quickstart", "--listen", "127.0.0.1:0"]);
+        let served = Served::start(quickstart.envs(settings.iter().copied()));
         Self { directory, served }
     }
 
