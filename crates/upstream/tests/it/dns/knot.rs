@@ -70,7 +70,7 @@ impl Knot {
         std::fs::write(path.join("proof.test.zone"), PROOF_ZONE).unwrap();
         let configuration = path.join("knot.conf");
         std::fs::write(&configuration, configured(path, host, port)).unwrap();
-        let process = Command::new("knotd")
+        let process = Command::new(program())
             .arg("-c")
             .arg(&configuration)
             .stdin(Stdio::null())
@@ -102,6 +102,11 @@ impl Drop for Knot {
     }
 }
 
+/// Debian keeps it where only an administrator's shell looks.
+fn program() -> &'static str {
+    if Path::new("/usr/sbin/knotd").exists() { "/usr/sbin/knotd" } else { "knotd" }
+}
+
 fn configured(path: &Path, host: &str, port: u16) -> String {
     let path = path.display();
     let key = |id: &str, algorithm: &str, secret: &str| {
@@ -120,7 +125,7 @@ fn configured(path: &Path, host: &str, port: u16) -> String {
         [zone("acme.test", "    acl: update\n"), zone("proof.test", "    acl: update\n"), zone("closed.test", "")]
             .concat();
     format!(
-        "server:\n  rundir: {path}\n  listen: {host}@{port}\n  udp-workers: 1\n  tcp-workers: 1\n  background-workers: 1\ndatabase:\n  storage: {path}\nkey:\n{keys}acl:\n  - id: update\n    key: [{KEY}, {KEY_512}]\n    action: update\nzone:\n{zones}"
+        "server:\n  rundir: {path}\n  listen: {host}@{port}\n  udp-workers: 1\n  tcp-workers: 1\n  background-workers: 1\ndatabase:\n  storage: {path}\nkey:\n{keys}acl:\n  - id: update\n    key: [{KEY}, {KEY_512}]\n    action: update\n    update-type: TXT\nzone:\n{zones}"
     )
 }
 

@@ -49,7 +49,8 @@ async fn two_orders_at_once_do_not_disturb_each_other() {
     let knot = Knot::start();
     let world = world(&knot.server(), "acme.test", GOOD);
     let (one, two) = tokio::join!(world.set("one"), world.set("two"));
-    (one.unwrap(), two.unwrap());
+    one.unwrap();
+    two.unwrap();
     assert_eq!(values_at(knot.address, NAME).await, ["one", "theirs", "two"]);
 }
 
