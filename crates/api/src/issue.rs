@@ -13,14 +13,14 @@ use chancery_pkix::{BasicConstraints, GeneralNameKind};
 use chancery_wire as wire;
 use chancery_wire::Nullable;
 use chancery_wire::certificate::{
-    AltNames, FlatIssueAnswer, FlatIssueCertificate, IssueAnswer, IssueCertificate, RenewCertificate,
+    AltNames, FlatIssueAnswer, FlatIssueCertificate, IssueAnswer, IssueCertificate, OrderAnswer, RenewCertificate,
 };
 use chancery_wire::evaluation::{EvaluateAnswer, EvaluatedField, EvaluatedRule};
 use chancery_wire::words::{RuleVerdict, Verdict};
 
 use crate::error::{ApiError, suggestion, warnings};
 use crate::extract::{Answer, Body, Caller, Id, OptionalBody};
-use crate::issue_answer::{Outcome, Wish};
+use crate::issue_answer::{Ordered, Outcome, Wish};
 use crate::issues::Issues;
 use crate::route::Endpoint;
 
@@ -67,6 +67,12 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
             "signCertificateFlat",
             "Issue from a CSR (older form)",
         ),
+        Endpoint::post(format!("{BASE}/order-certificate"), CertificateIssue, order_flat)
+            .resumes()
+            .named("orderCertificateFlat", "Order from an external CA (older form)")
+            .takes::<FlatIssueCertificate>()
+            .answers::<OrderAnswer>()
+            .deprecated(),
         flat(
             Endpoint::post("/api/v1/pki/certificates/issue-certificate", CertificateIssue, issue_flat),
             "issueCertificateFromCa",
@@ -111,6 +117,28 @@ async fn sign_flat(
         return Err(ApiError::invalid(vec![crate::issues::issue("csr", "invalid_type", "Required")]));
     }
     issue_flat(state, caller, Body(body)).await
+}
+
+/// Orders name a profile: the routes by CA alone are for CAs of this server.
+async fn order_flat(
+    State(authority): State<Authority>,
+    Caller(call): Caller,
+    Body(body): Body<FlatIssueCertificate>,
+) -> Result<Response, ApiError> {
+    let Some(profile) = body.profile_id.map(ProfileId::from_uuid) else {
+        return Err(ApiError::invalid(vec![crate::issues::issue("profileId", "invalid_type", "Required")]));
+    };
+    let common_name = body.common_name.as_value().map(|name| name.trim().to_owned());
+    let (request, wish) = flat_request(body)?;
+    let issuance = authority.issue(&call, request).await?;
+    let outcome = Outcome::of(&authority, &call, issuance, wish).await?;
+    let profile = authority.reader().profile(call.project_id(), profile).await?;
+    let ordered = Ordered {
+        project_id: call.project_id().as_uuid(),
+        profile_name: profile.map(|it| it.slug).unwrap_or_default(),
+        common_name,
+    };
+    Ok(outcome.ordered(ordered))
 }
 
 async fn evaluate(

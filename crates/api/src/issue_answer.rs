@@ -9,7 +9,7 @@ use chancery_model::Warning;
 use chancery_model::request::{CertificateRequest, RequestStatus};
 use chancery_pkix::{Certificate, pem};
 use chancery_wire as wire;
-use chancery_wire::certificate::{FlatIssueAnswer, IssueAnswer, IssuedCertificate};
+use chancery_wire::certificate::{FlatIssueAnswer, IssueAnswer, IssuedCertificate, OrderAnswer};
 use serde::Serialize;
 
 use crate::authority_certificate::pem_chain;
@@ -73,6 +73,39 @@ impl Outcome {
     }
 }
 
+/// What the older order route says besides.
+pub(crate) struct Ordered {
+    pub project_id: uuid::Uuid,
+    /// Slug.
+    pub profile_name: String,
+    pub common_name: Option<String>,
+}
+
+impl Outcome {
+    pub fn ordered(&self, about: Ordered) -> Response {
+        let Ordered { project_id, profile_name, common_name } = about;
+        let nested = match self {
+            Self::Issued(issued, wish) => issue_answer(issued, wish.without_root),
+            Self::Open(request, noted) => open_answer(request, noted),
+        };
+        let IssueAnswer { certificate, certificate_request_id, status, message, warnings } = nested;
+        let answer = OrderAnswer {
+            certificate_request_id,
+            status,
+            certificate,
+            message,
+            project_id,
+            profile_name,
+            common_name,
+            warnings,
+        };
+        match self {
+            Self::Issued(issued, _) => respond(issued, answer),
+            Self::Open(..) => Json(answer).into_response(),
+        }
+    }
+}
+
 /// What a request that has ended well has brought.
 async fn issued(authority: &Authority, call: &Call, request: &CertificateRequest) -> Result<Option<Issued>, ApiError> {
     let Some(id) = request.certificate_id.filter(|_| request.status == RequestStatus::Issued) else { return Ok(None) };
@@ -101,6 +134,15 @@ trait WithoutKey {
 }
 
 impl WithoutKey for IssueAnswer {
+    fn without_key(mut self) -> Self {
+        if let Some(certificate) = &mut self.certificate {
+            certificate.private_key = None;
+        }
+        self
+    }
+}
+
+impl WithoutKey for OrderAnswer {
     fn without_key(mut self) -> Self {
         if let Some(certificate) = &mut self.certificate {
             certificate.private_key = None;

@@ -151,6 +151,24 @@ wire! {
         pub warnings: Vec<Warning>,
     }
 
+    /// An order at an external CA, or the certificate where it came at once: the answer of the older order route.
+    pub struct OrderAnswer {
+        pub certificate_request_id: Uuid,
+        pub status: RequestStatus,
+        /// Absent until there is one: poll the request.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub certificate: Option<IssuedCertificate>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub message: Option<String>,
+        pub project_id: Uuid,
+        /// Slug of the profile.
+        pub profile_name: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub common_name: Option<String>,
+        #[serde(default)]
+        pub warnings: Vec<Warning>,
+    }
+
     /// Issue with everything at the top level; an older form of `POST /certificates`.
     pub struct FlatIssueCertificate {
         #[serde(default, skip_serializing_if = "Option::is_none")]

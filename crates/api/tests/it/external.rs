@@ -258,6 +258,28 @@ async fn whoever_waits_is_answered_as_by_a_ca_of_this_server() {
 }
 
 #[tokio::test]
+async fn the_older_order_route_answers_with_the_request_or_the_certificate() {
+    let (world, _) = world().await;
+    let internal = world.with_profile().await;
+    let setup = setup(&world).await;
+    let path = format!("{CERTIFICATES}/order-certificate");
+    let body = |profile: &str| {
+        json!({ "profileId": profile, "commonName": "www.acme.com", "ttl": "30d",
+            "subjectAlternativeNames": [{ "type": "dns_name", "value": "www.acme.com" }] })
+    };
+    let pending = world.post(&path, &body(&setup.profile)).await.ok();
+    assert_eq!((&pending["status"], &pending["profileName"]), (&json!("pending"), &json!("public")));
+    assert_eq!((&pending["commonName"], pending.get("certificate")), (&json!("www.acme.com"), None));
+    assert!(pending["projectId"].is_string() && pending["message"].is_string(), "{pending}");
+    jobs(&world).await;
+    assert_eq!(request(&world, &pending).await["status"], "issued");
+    let issued = world.post(&path, &body(&internal.profile)).await.ok();
+    assert_eq!((&issued["status"], blocks(&issued["certificate"]["certificate"])), (&json!("issued"), 1));
+    assert!(issued["certificate"]["privateKey"].is_string());
+    world.post(&path, &json!({ "caId": internal.issuing, "ttl": "30d" })).await.error(422, "ValidationFailure");
+}
+
+#[tokio::test]
 async fn a_renewal_under_way_has_empty_texts_and_the_request_to_poll() {
     let (world, _) = world().await;
     let setup = setup(&world).await;

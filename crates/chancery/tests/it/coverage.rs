@@ -431,7 +431,9 @@ impl Things {
             "POST /certificates" | "POST /certificates/evaluate" => {
                 json!({"profileId": self.pki.profile, "attributes": {"commonName": "www.acme.test"}})
             }
-            "POST /certificates/issue-certificate" | "POST /api/v1/pki/certificates/issue-certificate" => flat,
+            "POST /certificates/issue-certificate"
+            | "POST /certificates/order-certificate"
+            | "POST /api/v1/pki/certificates/issue-certificate" => flat,
             "POST /certificates/sign-certificate" | "POST /api/v1/pki/certificates/sign-certificate" => signed,
             "PATCH /certificates/{id}" => json!({"metadata": [{"key": "team", "value": "blue"}]}),
             "POST /certificates/import-certificate" => json!({"certificatePem": self.foreign.pem}),
