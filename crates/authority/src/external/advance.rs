@@ -168,7 +168,7 @@ impl Turn<'_> {
                     accepted.warnings.extend(more);
                     self.bring_home(order, accepted, predecessor).await?;
                 }
-                Err(faults) => self.quarantine(order, chain.first(), &faults).await?,
+                Err(faults) => self.quarantine(order, chain.first().map(Vec::as_slice), &faults).await?,
             },
         }
         Ok(Turned::Over)
@@ -236,13 +236,18 @@ impl Turn<'_> {
     }
 
     /// What came back is put aside: nobody gets it, and somebody must look at it.
-    async fn quarantine(&self, order: &ExternalOrder, der: Option<&Vec<u8>>, faults: &[String]) -> Result<(), Error> {
+    pub(super) async fn quarantine(
+        &self,
+        order: &ExternalOrder,
+        der: Option<&[u8]>,
+        faults: &[String],
+    ) -> Result<(), Error> {
         let Some(der) = der else { return self.fail(order, &faults.join("; "), None).await };
         let text = format!(
             "the certification authority sent a certificate that was not what had been asked for, so it was put aside: {}. Have it looked at, and revoked there",
             faults.join("; ")
         );
-        self.fail(order, &text, Some(der.clone())).await
+        self.fail(order, &text, Some(der.to_vec())).await
     }
 
     /// The end of an order without a certificate.
@@ -285,7 +290,11 @@ impl Turn<'_> {
 
 /// Within the lease, whatever the implementation waits for.
 pub(super) async fn in_time<T>(asking: super::Asking<'_, T>) -> Result<T, UpstreamError> {
-    match tokio::time::timeout(Duration::from_secs(STEP_SECONDS), asking).await {
+    within(Duration::from_secs(STEP_SECONDS), asking).await
+}
+
+async fn within<T>(time: Duration, asking: super::Asking<'_, T>) -> Result<T, UpstreamError> {
+    match tokio::time::timeout(time, asking).await {
         Ok(answer) => answer,
         Err(_) => {
             Err(UpstreamError::passing("the certification authority, or a service on the way to it, took too long"))
@@ -310,4 +319,21 @@ fn obsolete(order: &ExternalOrder, predecessor: Option<&Certificate>) -> Option<
         return Some("the certificate that was to be renewed was revoked before the certification authority was asked");
     }
     old.renewal.renewed_by.map(|_| "the certificate was renewed otherwise before the certification authority was asked")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_takes_too_long_is_cut_off_before_the_lease_ends() {
+        let never: crate::external::Asking<'_, ()> = Box::pin(std::future::pending());
+        let error = within(Duration::from_millis(5), never).await.unwrap_err();
+        assert_eq!(error.kind, UpstreamErrorKind::Passing { retry_after: None });
+        assert!(error.text.ends_with("took too long"));
+        let slow: crate::external::Asking<'_, u8> = Box::pin(async { Ok(7) });
+        assert_eq!(within(Duration::from_millis(5), slow).await, Ok(7));
+        // With time to write down what came of it.
+        assert!(i64::try_from(STEP_SECONDS).unwrap() + 30 <= LEASE_SECONDS);
+    }
 }

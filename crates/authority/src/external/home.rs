@@ -38,8 +38,7 @@ impl Turn<'_> {
             match self.finish(write, Some(0)).await {
                 Err(Error::Store(StoreError::Conflict(Conflict::AlreadyRenewed))) if predecessor.is_some() => {}
                 Err(Error::Store(StoreError::Conflict(Conflict::Serial))) => {
-                    let text = "the certification authority sent a certificate that is in the inventory already";
-                    return self.fail(order, text, None).await;
+                    return self.refuse_twin(order, accepted.leaf.der()).await;
                 }
                 Err(error) => return Err(error),
                 Ok(()) => {
@@ -54,6 +53,16 @@ impl Turn<'_> {
         authority.wake_jobs();
         authority.wake_waiting();
         Ok(())
+    }
+
+    /// Of a serial number that the CA has used before (RFC 5280 §4.1.2.2).
+    async fn refuse_twin(&self, order: &ExternalOrder, der: &[u8]) -> Result<(), Error> {
+        let fingerprint = Sha256::digest(der).into();
+        if self.authority.reader().certificate_by_fingerprint(order.project_id, &fingerprint).await?.is_some() {
+            let text = "the certification authority sent a certificate that is in the inventory already";
+            return self.fail(order, text, None).await;
+        }
+        self.quarantine(order, Some(der), &["its serial number is that of another certificate".to_owned()]).await
     }
 
     async fn record_of(
