@@ -1,7 +1,7 @@
 //! A certificate as the attributes of its successor: the same subject, names, usages and algorithms, the same life span.
 
 use chancery_model::certificate::Certificate;
-use chancery_pkix::BasicConstraints;
+use chancery_pkix::{BasicConstraints, CertificationRequest};
 
 use crate::enrollment::{Attributes, Field};
 
@@ -19,6 +19,15 @@ pub(super) fn attributes_of(old: &Certificate) -> Attributes {
         ttl: Some(format!("{}s", old.ttl)),
         basic_constraints: Some(BasicConstraints { is_ca: description.is_ca, path_length: description.path_length }),
         ..Attributes::default()
+    }
+}
+
+/// The usages that were asked for, where somebody else decided what came of it.
+pub(super) fn as_ordered(copy: Attributes, csr: &CertificationRequest) -> Attributes {
+    Attributes {
+        key_usages: csr.key_usages().map(|usages| usages.iter().collect()),
+        extended_key_usages: csr.extended_key_usages().map(<[_]>::to_vec),
+        ..copy
     }
 }
 

@@ -125,13 +125,17 @@ impl Authority {
         attempt: Attempt<'_>,
     ) -> Result<Enrollment, Error> {
         let Attempt { old, source, csr, edits, .. } = attempt;
+        let ordered = self.order_of(call, old).await?;
         let around = Circumstances {
             source: Source::Renewal,
             renews: Some(old.id),
-            copied_subject: Some(&old.description.subject),
+            copied_subject: Some(ordered.as_ref().map_or(&old.description.subject, |csr| csr.subject().attributes())),
             ..self.circumstances(call, ground)
         };
-        let copied = copy::attributes_of(old);
+        let copied = match &ordered {
+            Some(csr) => copy::as_ordered(copy::attributes_of(old), csr),
+            None => copy::attributes_of(old),
+        };
         let metadata = old.metadata.clone();
         match source {
             RenewalKeySource::New => {
@@ -160,6 +164,13 @@ impl Authority {
                 self.resolve_parsed(&around, &csr, &attributes, metadata)
             }
         }
+    }
+
+    /// What a CA elsewhere was asked for. It may have put more into the certificate, and that is not asked for by copying
+    /// it: the template never permitted it.
+    async fn order_of(&self, call: &Call, old: &Certificate) -> Result<Option<CertificationRequest>, Error> {
+        let order = self.reader().order(call.project_id(), old.request_id).await?;
+        order.map(|order| CertificationRequest::from_der(&order.csr).map_err(Error::internal)).transpose()
     }
 
     /// The key of the old certificate: sealed here, or public in the CSR it was made from.
