@@ -37,3 +37,4 @@ mod rollover;
 mod scheduler;
 mod status;
 mod strangers;
+mod vault;
