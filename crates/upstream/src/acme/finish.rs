@@ -85,7 +85,7 @@ impl Order<'_> {
         if offered.iter().flatten().any(|it| it == wanted) {
             return Ok((chain, Vec::new()));
         }
-        for link in alternates(&answer.headers).iter().take(ALTERNATES_MAX) {
+        for link in links(&answer.headers, "alternate").iter().take(ALTERNATES_MAX) {
             let url = self.client.own(link)?;
             let other = self.client.read(&self.account, &url).await?;
             let Ok(other) = self::chain(&other.body) else { continue };
@@ -132,19 +132,19 @@ fn top(chain: &[Vec<u8>]) -> Option<String> {
     issuer.first(AttributeType::CommonName).map(str::to_owned)
 }
 
-/// Targets of the links (RFC 8288) with the relation `alternate`.
-fn alternates(headers: &HeaderMap) -> Vec<String> {
+/// Targets of the links (RFC 8288) with this relation.
+pub(super) fn links(headers: &HeaderMap, relation: &str) -> Vec<String> {
     let mut found = Vec::new();
     for value in headers.get_all("link") {
         // A comma may be part of a URL, but `<` may not.
         for link in value.to_str().unwrap_or_default().split('<').skip(1) {
             let Some((target, parameters)) = link.split_once('>') else { continue };
-            let is_alternate = parameters.split([';', ',']).any(|one| {
+            let fits = parameters.split([';', ',']).any(|one| {
                 let (name, value) = one.split_once('=').unwrap_or_default();
                 name.trim().eq_ignore_ascii_case("rel")
-                    && value.trim().trim_matches('"').split(' ').any(|it| it.eq_ignore_ascii_case("alternate"))
+                    && value.trim().trim_matches('"').split(' ').any(|it| it.eq_ignore_ascii_case(relation))
             });
-            if is_alternate {
+            if fits {
                 found.push(target.to_owned());
             }
         }
@@ -157,7 +157,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn links_of_other_relations_are_no_alternates() {
+    fn links_are_found_by_their_relation() {
         let mut headers = HeaderMap::new();
         for link in [
             r#"<https://ca.test/directory>;rel="index""#,
@@ -168,7 +168,10 @@ mod tests {
         ] {
             headers.append("link", link.parse().unwrap());
         }
-        assert_eq!(alternates(&headers), ["https://ca.test/cert/1/1", "https://ca.test/a,b", "https://ca.test/c"]);
+        assert_eq!(
+            links(&headers, "alternate"),
+            ["https://ca.test/cert/1/1", "https://ca.test/a,b", "https://ca.test/c"]
+        );
     }
 
     #[test]

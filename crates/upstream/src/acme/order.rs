@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::account::{Standing, opened};
 use super::client::{Account, Client, Signer};
+use super::finish::links;
 use super::progress::{Name, Progress, Stage};
 use super::prove::capital;
 use super::resources::{self, Identifier, OrderStatus, identifiers};
@@ -18,7 +19,11 @@ use super::{Acme, advice, configuration};
 const AUTHORIZATIONS_MAX: usize = 200;
 /// With more orders than this in an account's list, one that got lost is not looked for.
 const LISTED_MAX: usize = 50;
+const PAGES_MAX: usize = 20;
 const LOST_MAX: usize = 5;
+/// Seconds from its request on within which an order is not placed without a look at the list, if there is one. After
+/// that, a list that cannot be read keeps nobody from a certificate.
+const LISTED_FOR: i64 = 3_600;
 /// How often an order is left to another request that uses it as well.
 const SHARED_MAX: u8 = 3;
 
@@ -81,7 +86,7 @@ impl Order<'_> {
         if let Err(message) = identifiers(&self.hand.order.csr) {
             return Ok(self.failed(message));
         }
-        self.progress.known_orders = self.listed().await;
+        self.progress.known_orders = self.listed().await?;
         self.progress.word = Some(self.acme.fresh.word(&*self.acme.randomness));
         self.progress.stage = Stage::Asked;
         Ok(self.progress.step(Next::Continue))
@@ -93,7 +98,7 @@ impl Order<'_> {
             Err(message) => return Ok(self.failed(message)),
         };
         let is_fresh = self.progress.word.as_deref().is_some_and(|word| self.acme.fresh.take(word));
-        if !is_fresh && let Some((url, found)) = self.lost(&wanted).await {
+        if !is_fresh && let Some((url, found)) = self.lost(&wanted).await? {
             return Ok(self.open(url, found, &wanted));
         }
         let payload = self.payload(&wanted);
@@ -150,29 +155,53 @@ impl Order<'_> {
     }
 
     /// The account's orders (RFC 8555 §7.1.2.1), where the CA lists them and they are few.
-    async fn listed(&self) -> Option<Vec<String>> {
-        let url = self.client.own(&Standing::of(self.site).orders_url?).ok()?;
-        let answer = self.client.read(&self.account, &url).await.ok()?;
-        let OrderList { orders } = answer.json(&self.client, "list of orders").ok()?;
-        let has_more =
-            answer.headers.get_all("link").iter().any(|it| it.as_bytes().windows(4).any(|part| part == b"next"));
-        (orders.len() <= LISTED_MAX && !has_more).then_some(orders)
+    async fn listed(&self) -> Result<Option<Vec<String>>, UpstreamError> {
+        let Some(mut page) = Standing::of(self.site).orders_url else { return Ok(None) };
+        let mut all = Vec::new();
+        for _ in 0..PAGES_MAX {
+            let Ok(url) = self.client.own(&page) else { return Ok(None) };
+            let answer = match self.client.read(&self.account, &url).await {
+                Ok(answer) => answer,
+                Err(refusal) => return self.without_list(refusal.into()),
+            };
+            let Ok(OrderList { orders }) = answer.json(&self.client, "list of orders") else { return Ok(None) };
+            all.extend(orders);
+            match links(&answer.headers, "next").into_iter().next() {
+                _ if all.len() > LISTED_MAX => return Ok(None),
+                None => return Ok(Some(all)),
+                Some(next) => page = next,
+            }
+        }
+        Ok(None)
+    }
+
+    /// A list that only cannot be read now is waited for: without it, an order whose answer was lost is placed twice.
+    fn without_list<T>(&self, error: UpstreamError) -> Result<Option<T>, UpstreamError> {
+        let until = self.hand.order.created_at.plus_seconds(LISTED_FOR);
+        let is_passing = matches!(error.kind, UpstreamErrorKind::Passing { .. });
+        if is_passing && self.site.now < until { Err(error) } else { Ok(None) }
     }
 
     /// An order that the CA made when nobody was left to hear of it: it was not there before, it is for exactly our names
     /// and nobody has sent a CSR. If it should be another request's, it is noticed when the CSR is sent.
-    async fn lost(&self, wanted: &[Identifier]) -> Option<(String, resources::Order)> {
-        let known = self.progress.known_orders.as_ref()?;
-        let listed = self.listed().await?;
+    async fn lost(&self, wanted: &[Identifier]) -> Result<Option<(String, resources::Order)>, UpstreamError> {
+        let Some(known) = &self.progress.known_orders else { return Ok(None) };
+        let Some(listed) = self.listed().await? else { return Ok(None) };
         for url in listed.iter().filter(|url| !known.contains(url)).take(LOST_MAX) {
-            let Ok(found) = self.read::<resources::Order>(url, "order").await else { continue };
+            let found = match self.read::<resources::Order>(url, "order").await {
+                Ok(found) => found,
+                Err(error) => match self.without_list(error)? {
+                    Some(found) => found,
+                    None => continue,
+                },
+            };
             if matches!(found.status, OrderStatus::Pending | OrderStatus::Ready)
                 && sorted(found.identifiers.clone()) == wanted
             {
-                return Some((url.clone(), found));
+                return Ok(Some((url.clone(), found)));
             }
         }
-        None
+        Ok(None)
     }
 
     /// The order has been used by another request for the same names; ours gets a new one.

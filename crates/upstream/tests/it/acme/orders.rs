@@ -191,10 +191,17 @@ impl World {
         Ok(self.order_reply(200, at))
     }
 
-    pub fn order_list(&self, account: usize) -> Reply {
+    /// Two to a page.
+    pub fn order_list(&self, account: usize, page: usize) -> Reply {
         let own = self.orders.iter().enumerate().filter(|(_, it)| it.account == account);
         let urls: Vec<_> = own.map(|(at, _)| self.url(&format!("/order/{at}"))).collect();
-        Reply::json(200, &json!({ "orders": urls }))
+        let pages: Vec<_> = urls.chunks(2).collect();
+        let mut reply = Reply::json(200, &json!({ "orders": pages.get(page).copied().unwrap_or_default() }));
+        if page + 1 < pages.len() {
+            let next = self.url(&format!("/orders/{account}/{}", page + 1));
+            reply.1.push(("link", format!("<{}>;rel=\"index\", <{next}>;rel=\"next\"", self.url("/directory"))));
+        }
+        reply
     }
 
     pub fn authorization(&self, account: usize, at: usize) -> Answer {

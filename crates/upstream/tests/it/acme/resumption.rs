@@ -13,14 +13,18 @@ async fn another_process_goes_on_after_every_step() {
     for manner in [Manner::Restarting, Manner::Repeating] {
         for lists_orders in [true, false] {
             let mut stage = Stage::new(Options { lists_orders, slowness: 1, ..Options::default() }).await;
+            // The list has more than one page.
+            for name in ["x.test", "y.test", "z.test"] {
+                stage.order(&[name], Manner::Plain).await.unwrap().chain();
+            }
             let mut ended = stage.order(NAMES, manner).await.unwrap();
             assert_eq!(ended.chain().len(), 2);
             stage.tidy(&mut ended.hand).await;
-            assert_eq!(stage.zone.names(), []);
+            assert_eq!(stage.zone.names().len(), 3, "those of the other orders");
             let world = stage.world.lock().unwrap();
-            assert_eq!((world.issued.len(), world.count("finalize")), (1, 1));
+            assert_eq!((world.issued.len(), world.count("finalize")), (4, 4));
             // A CA that does not list orders cannot be asked for a lost one; that one expires there.
-            let orders = if manner == Manner::Repeating && !lists_orders { 2 } else { 1 };
+            let orders = if manner == Manner::Repeating && !lists_orders { 5 } else { 4 };
             assert_eq!(world.count("newOrder"), orders, "lists orders: {lists_orders}");
         }
     }
