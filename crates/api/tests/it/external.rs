@@ -374,6 +374,49 @@ async fn a_failure_tells_why_and_a_wrong_certificate_is_put_aside() {
 }
 
 #[tokio::test]
+async fn what_the_template_refuses_or_nobody_asks_for_is_never_ordered() {
+    let (world, outside) = world().await;
+    let setup = setup(&world).await;
+    let explained = world.post(&format!("{CERTIFICATES}/evaluate"), &wish(&setup, "www.acme.com")).await.ok();
+    assert_eq!(explained["verdict"], "issued", "{explained}");
+    let refused = world.post(CERTIFICATES, &wish(&setup, "www.evil.test")).await.error(400, "BadRequest");
+    assert!(!refused["violations"].as_array().unwrap().is_empty(), "{refused}");
+    let mut body = wish(&setup, "www.acme.com");
+    body["wait"] = json!(61);
+    world.post(CERTIFICATES, &body).await.error(422, "ValidationFailure");
+    let ca = format!("{CA}/acme/{}", setup.ca);
+    world.patch(&ca, &json!({ "status": "disabled" })).await.ok();
+    let disabled = world.post(CERTIFICATES, &wish(&setup, "www.acme.com")).await.error(400, "BadRequest");
+    assert!(disabled["message"].as_str().unwrap().contains("lets-encrypt"), "{disabled}");
+    jobs(&world).await;
+    assert_eq!(outside.asked.load(Ordering::SeqCst), 0);
+    world.patch(&ca, &json!({ "status": "active" })).await.ok();
+    ask(&world, &setup, "www.acme.com").await;
+    jobs(&world).await;
+    assert_eq!(outside.asked.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn only_whoever_may_read_a_key_gets_it_with_the_request() {
+    let (world, _) = world().await;
+    let setup = setup(&world).await;
+    let operator = world.identity("operator").await;
+    let auditor = world.identity("auditor").await;
+    let mine = world.call("POST", CERTIFICATES).token(&operator).json(&wish(&setup, "mine.acme.com")).send().await.ok();
+    let theirs = ask(&world, &setup, "theirs.acme.com").await;
+    jobs(&world).await;
+    let has_key = async |token: &str, asked: &Value| {
+        let path = format!("{CERTIFICATES}/certificate-requests/{}", asked["certificateRequestId"].as_str().unwrap());
+        let request = world.call("GET", &path).token(token).send().await.ok();
+        assert_eq!(request["status"], "issued");
+        request["privateKey"].is_string()
+    };
+    assert!(has_key(&operator, &mine).await);
+    assert!(!has_key(&operator, &theirs).await);
+    assert!(!has_key(&auditor, &mine).await);
+}
+
+#[tokio::test]
 async fn a_repeated_call_orders_nothing_twice() {
     let (world, outside) = world().await;
     let setup = setup(&world).await;
