@@ -20,6 +20,10 @@ use super::Visibility;
 
 /// For one question to one server, with its second try and with TCP after UDP.
 const QUESTION: Duration = Duration::from_secs(5);
+/// For finding the servers of a zone.
+const SEARCH: Duration = Duration::from_secs(6);
+/// Servers that are asked one after the other for what any of them knows.
+const TRIES_MAX: usize = 3;
 /// CNAME records after one another.
 const CNAMES_MAX: usize = 8;
 /// Labels of a name that are cut off while its zone is looked for.
@@ -72,7 +76,7 @@ impl<'a> Lookups<'a> {
         let resolver = self.recursive()?;
         let mut seen = vec![name.to_owned()];
         let mut current = name.to_owned();
-        while let Some(target) = cname(&resolver, &current).await? {
+        while let Some(target) = self.cname_of(&resolver, &current).await? {
             if is_made_up(&resolver, &current, &target, randomness).await? {
                 return Ok(current);
             }
@@ -122,13 +126,38 @@ impl<'a> Lookups<'a> {
         Ok(verdict(&servers, &answers))
     }
 
-    /// The servers of the zone that the name lies in: those of the nearest name upwards that has NS records of its own.
+    /// Of the servers of the zone, if they can be asked. A resolver would remember that there was no such name, and would
+    /// tell that to a CA that asks the same resolver, long after the record was made (RFC 2308 §5).
+    async fn cname_of(&self, resolver: &TokioResolver, name: &str) -> Result<Option<String>, UpstreamError> {
+        if self.chosen.is_empty()
+            && let Ok(servers) = self.servers_of(name).await
+        {
+            for address in servers.iter().flat_map(|it| &it.addresses).take(TRIES_MAX) {
+                if let Ok(answer) = cname(&direct(*address)?, name).await {
+                    return Ok(answer);
+                }
+            }
+        }
+        cname(resolver, name).await
+    }
+
+    /// The servers of the zone that a challenge's record lies in.
+    async fn servers_of(&self, name: &str) -> Result<Vec<Server>, UpstreamError> {
+        tokio::time::timeout(SEARCH, self.search(name)).await.unwrap_or_else(|_| {
+            Err(UpstreamError::passing(format!("looking up the servers of {name} in the DNS failed"))
+                .with_detail("no answer in time"))
+        })
+    }
+
+    /// Those of the nearest name above it that has NS records of its own, unless they say that the name is a zone of
+    /// its own. No resolver is asked for the name itself, lest it remember that there is none.
     ///
     /// A name on the way may be an alias (`www` often is) of something that cannot be looked up, or that has servers of
     /// its own: neither says anything about this zone.
-    async fn servers_of(&self, name: &str) -> Result<Vec<Server>, UpstreamError> {
+    async fn search(&self, name: &str) -> Result<Vec<Server>, UpstreamError> {
         let resolver = self.recursive()?;
-        let mut zone = absolute(name)?;
+        let record = absolute(name)?;
+        let mut zone = record.base_name();
         let mut failed = None;
         for _ in 0..LABELS_MAX {
             if zone.is_root() {
@@ -138,7 +167,11 @@ impl<'a> Lookups<'a> {
                 Ok(Some(found)) => {
                     let names = servers_in(&found, &zone);
                     if !names.is_empty() {
-                        return self.addresses_of(&resolver, name, names).await;
+                        let servers = self.addresses_of(&resolver, name, names).await?;
+                        return match delegated(&servers, &record).await {
+                            Some(names) => self.addresses_of(&resolver, name, names).await,
+                            None => Ok(servers),
+                        };
                     }
                 }
                 Ok(None) => {}
@@ -205,6 +238,33 @@ impl<'a> Lookups<'a> {
         };
         resolver(config, true)
     }
+}
+
+/// The servers of the record's own zone, if it is one.
+async fn delegated(servers: &[Server], record: &Name) -> Option<Vec<Name>> {
+    for address in servers.iter().flat_map(|it| &it.addresses).take(TRIES_MAX) {
+        let resolver = direct(*address).ok()?;
+        let asked = resolver.lookup(record.clone(), RecordType::NS);
+        match tokio::time::timeout(QUESTION, asked).await {
+            Ok(Ok(found)) => return Some(servers_in(&found, record)).filter(|it| !it.is_empty()),
+            // A referral (RFC 1034 §4.3.1) comes without an answer.
+            Ok(Err(NetError::Dns(DnsError::NoRecordsFound(none)))) => {
+                let referred = none.ns.iter().flat_map(|it| it.iter()).map(|it| &it.ns);
+                let names = referred.filter(|it| it.name == *record).filter_map(|it| match &it.data {
+                    RData::NS(server) => Some(server.0.clone()),
+                    _ => None,
+                });
+                return Some(names.take(SERVERS_MAX).collect::<Vec<_>>()).filter(|it| !it.is_empty());
+            }
+            _ => {}
+        }
+    }
+    None
+}
+
+/// Somebody who asks one server for what it has of its own.
+fn direct(address: SocketAddr) -> Result<TokioResolver, UpstreamError> {
+    resolver(configuration(&[address]), false)
 }
 
 fn servers_in(found: &Lookup, zone: &Name) -> Vec<Name> {

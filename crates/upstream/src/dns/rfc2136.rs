@@ -93,8 +93,9 @@ impl<'c> Rfc2136<'c> {
         message.add_query(Query::query(Name::root(), RecordType::SOA));
         let answer = self.exchange(message).await?;
         match answer.message.metadata.response_code {
+            _ if tsig_error(&answer.message).is_some() => self.judge(&answer, ".", "."),
             _ if answer.is_signed => Ok(()),
-            ResponseCode::Refused | ResponseCode::NoError if tsig_error(&answer.message).is_none() => Ok(()),
+            ResponseCode::Refused | ResponseCode::NoError => Ok(()),
             _ => self.judge(&answer, ".", "."),
         }
     }

@@ -38,6 +38,14 @@ c7 CNAME c8
 c8 CNAME c9
 c9 CNAME c10
 *.hosts CNAME balancer.cloud.test.
+_acme-challenge.apart NS ns1
+"#;
+
+/// A zone for one name's record alone.
+const APART_ZONE: &str = r#"$TTL 60
+@ SOA ns1.acme.test. hostmaster 1 3600 600 86400 60
+@ NS ns1.acme.test.
+@ TXT "apart"
 "#;
 
 const PROOF_ZONE: &str = r"$TTL 60
@@ -68,6 +76,7 @@ impl Knot {
         std::fs::write(path.join("acme.test.zone"), ZONE).unwrap();
         std::fs::write(path.join("closed.test.zone"), ZONE).unwrap();
         std::fs::write(path.join("proof.test.zone"), PROOF_ZONE).unwrap();
+        std::fs::write(path.join("_acme-challenge.apart.acme.test.zone"), APART_ZONE).unwrap();
         let configuration = path.join("knot.conf");
         std::fs::write(&configuration, configured(path, host, port)).unwrap();
         let process = Command::new(program())
@@ -121,9 +130,13 @@ fn configured(path: &Path, host: &str, port: u16) -> String {
     let zone = |name: &str, acl: &str| {
         format!("  - domain: {name}\n    storage: {path}\n    file: {name}.zone\n    zonefile-sync: -1\n{acl}")
     };
-    let zones =
-        [zone("acme.test", "    acl: update\n"), zone("proof.test", "    acl: update\n"), zone("closed.test", "")]
-            .concat();
+    let zones = [
+        zone("acme.test", "    acl: update\n"),
+        zone("proof.test", "    acl: update\n"),
+        zone("closed.test", ""),
+        zone("_acme-challenge.apart.acme.test", ""),
+    ]
+    .concat();
     format!(
         "server:\n  rundir: {path}\n  listen: {host}@{port}\n  udp-workers: 1\n  tcp-workers: 1\n  background-workers: 1\ndatabase:\n  storage: {path}\nkey:\n{keys}acl:\n  - id: update\n    key: [{KEY}, {KEY_512}]\n    action: update\n    update-type: TXT\nzone:\n{zones}"
     )
