@@ -1,33 +1,51 @@
 //! Proving control of the names (RFC 8555 §7.5, §8): a challenge is chosen for each, its answer is put where the CA will
 //! look, and only when it can be seen there the CA is told.
 
+use std::time::Duration;
+
 use chancery_authority::external::{Next, Step, UpstreamError, UpstreamErrorKind};
 use chancery_model::external::ChallengeKind;
 use chancery_model::order::PublishedChallenge;
+use tokio::time::Instant;
 
 use super::client::is_base64url;
 use super::jws::{base64url, sha256};
 use super::order::Order;
 use super::problem::tame;
 use super::progress::{Name, Proof, Stage};
-use super::resources::{Authorization, Challenge, IdentifierKind, OrderStatus, sni_name};
+use super::resources::{Authorization, Challenge, Identifier, IdentifierKind, OrderStatus, identifiers, sni_name};
 use crate::dns::Visibility;
 
 /// Questions to the CA, or to a DNS provider, within one step: a step ends long before its lease does.
 const PER_STEP: usize = 8;
+/// A step that has taken this long begins nothing more. The core cuts a step off after a good minute and forgets what it did:
+/// with many names and a slow provider it would begin at the first name for ever.
+const ENOUGH: Duration = Duration::from_secs(10);
 /// RFC 8555 §8 asks for 128 bits, which are 22 characters; no CA sends more than this.
 const TOKEN_CHARS_MAX: usize = 512;
 
 impl Order<'_> {
     /// Reads authorizations and decides how each name is proved. What will be set outside is in the state before it is set.
     pub(super) async fn choose(mut self) -> Result<Step, UpstreamError> {
+        let began = Instant::now();
+        let asked = identifiers(&self.hand.order.csr).unwrap_or_default();
         let unread: Vec<_> =
             self.progress.names.iter().enumerate().filter(|(_, name)| name.identifier.is_none()).collect();
         let unread: Vec<_> = unread.into_iter().map(|(at, name)| (at, name.authorization.clone())).collect();
         for (at, url) in unread.iter().take(PER_STEP) {
+            if began.elapsed() >= ENOUGH {
+                break;
+            }
             let found: Authorization = self.read(url, "authorization").await?;
             let proof = match found.status.as_str() {
                 "valid" => None,
+                "pending" if !is_asked_for(&found, &asked) => {
+                    return Ok(self.failed(format!(
+                        "{} wants control of {} proved, a name that was not asked for; nothing is done about it",
+                        self.client.whom,
+                        tame(&found.identifier.value, 100)
+                    )));
+                }
                 "pending" => match self.choice(&found).await? {
                     Ok(proof) => Some(proof),
                     Err(message) => return Ok(self.failed(message)),
@@ -39,7 +57,7 @@ impl Order<'_> {
                 name.identifier = Some(found.identifier);
             }
         }
-        if unread.len() > PER_STEP {
+        if self.progress.names.iter().any(|name| name.identifier.is_none()) {
             return Ok(self.progress.step(Next::Continue));
         }
         self.progress.stage = Stage::Proving;
@@ -136,7 +154,11 @@ impl Order<'_> {
 
     async fn set_records(mut self) -> Result<Step, UpstreamError> {
         let (dns, site) = (&self.acme.dns, self.site);
+        let began = Instant::now();
         for proof in self.progress.proofs().filter(|it| !it.set).take(PER_STEP) {
+            if began.elapsed() >= ENOUGH {
+                break;
+            }
             if let Some(placement) = &proof.placement {
                 dns.set(site, placement, &proof.value).await?;
             }
@@ -149,7 +171,11 @@ impl Order<'_> {
     async fn look_for_records(mut self) -> Result<Step, UpstreamError> {
         let (dns, site) = (&self.acme.dns, self.site);
         let mut missing = None;
+        let began = Instant::now();
         for proof in self.progress.proofs().filter(|it| !it.seen).take(PER_STEP) {
+            if began.elapsed() >= ENOUGH {
+                break;
+            }
             if let Some(placement) = &proof.placement
                 && let Visibility::NotYet { server } = dns.check(site, placement, &proof.value).await?
             {
@@ -182,7 +208,11 @@ impl Order<'_> {
     async fn tell(mut self) -> Result<Step, UpstreamError> {
         let waiting: Vec<_> =
             self.progress.proofs().filter(|it| !it.told).take(PER_STEP).map(|it| it.url.clone()).collect();
+        let began = Instant::now();
         for url in &waiting {
+            if began.elapsed() >= ENOUGH {
+                break;
+            }
             self.tell_one(url).await?;
             if let Some(proof) = self.progress.proofs().find(|it| it.url == *url) {
                 proof.told = true;
@@ -292,6 +322,15 @@ fn is_possible(kind: ChallengeKind, found: &Authorization) -> bool {
         ChallengeKind::Dns01 => found.identifier.kind == IdentifierKind::Dns,
         ChallengeKind::Http01 | ChallengeKind::TlsAlpn01 => !found.wildcard,
     }
+}
+
+/// The names of an authorization decide where records are set, so a CA that wants others than the order's is not obeyed.
+fn is_asked_for(found: &Authorization, asked: &[Identifier]) -> bool {
+    let name = &found.identifier.value;
+    asked.iter().filter(|it| it.kind == found.identifier.kind).any(|it| match it.value.strip_prefix("*.") {
+        Some(base) => base.eq_ignore_ascii_case(name),
+        None => it.value.eq_ignore_ascii_case(name) && !found.wildcard,
+    })
 }
 
 /// A token becomes part of a path and of a record.

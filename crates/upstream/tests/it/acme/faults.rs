@@ -40,6 +40,17 @@ async fn check(operation: &'static str, fault: Fault, expected: &[&str]) {
 }
 
 #[tokio::test]
+async fn a_name_that_was_not_asked_for_is_not_proved() {
+    let expected = ["bank.test", "not asked for"].as_slice();
+    check("authorization", Fault::Tamper(|it| it["identifier"]["value"] = json!("bank.test")), expected).await;
+    fn other_kind(body: &mut Value) {
+        body["identifier"] = json!({ "type": "ip", "value": "a.acme.test" });
+    }
+    check("authorization", Fault::Tamper(other_kind), &["not asked for"]).await;
+    check("authorization", Fault::Tamper(|it| it["wildcard"] = json!(true)), &["not asked for"]).await;
+}
+
+#[tokio::test]
 async fn urls_on_other_hosts_or_without_tls_are_not_asked() {
     fn evil(body: &mut Value, at: &str) {
         body[at] = json!("https://evil.test/x");
