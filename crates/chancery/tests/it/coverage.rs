@@ -534,7 +534,7 @@ async fn every_route_that_changes_something_leaves_an_audit_entry() {
     for (route, count) in routes().iter().filter(|it| it.mutates).zip(0..) {
         let mut things = things(&world, pki, count).await;
         if elsewhere::concerns(route.path) {
-            things.elsewhere = Some(Elsewhere::make(&world, &outside, pki.template, count).await);
+            things.elsewhere = Some(Elsewhere::make(&world, &outside, pki.template, Some(route.path), count).await);
         }
         let body = things.prepared(&world, route).await;
         let passing = world.identity("passing", "admin").await;
@@ -574,7 +574,7 @@ async fn what_belongs_to_another_project_does_not_exist() {
     let stranger = world.other_project_admin().await;
     let mut excepted = exceptions("other-project");
     let mut things = things(&world, pki, 0).await;
-    things.elsewhere = Some(Elsewhere::make(&world, &outside, pki.template, 0).await);
+    things.elsewhere = Some(Elsewhere::make(&world, &outside, pki.template, None, 0).await);
     let before = newest_entry(&world).await;
     let mut seen = 0;
     for route in routes().iter().filter(|it| it.path.contains('{') && it.access != Access::Public) {

@@ -74,7 +74,9 @@ pub fn concerns(path: &str) -> bool {
 }
 
 impl Elsewhere {
-    pub async fn make(world: &World, outside: &Outside, template: Uuid, count: u32) -> Self {
+    /// What the route of this path needs, or everything.
+    pub async fn make(world: &World, outside: &Outside, template: Uuid, path: Option<&str>, count: u32) -> Self {
+        let needs = |part: &str| path.is_none_or(|path| path.contains(part));
         let admin = world.admin();
         let free = format!("free-{count}");
         let bao = |name: &str| {
@@ -94,7 +96,7 @@ impl Elsewhere {
             vault: String::new(),
             request: String::new(),
         };
-        for kind in ["acme", "digicert", "vault"] {
+        for kind in ["acme", "digicert", "vault"].into_iter().filter(|kind| needs(&format!("/ca/{kind}"))) {
             let id = ca(admin, kind, &made.body(kind, &format!("{kind}-{count}"))).await;
             match kind {
                 "acme" => made.acme = id,
@@ -102,9 +104,11 @@ impl Elsewhere {
                 _ => made.vault = id,
             }
         }
-        let busy = ca(admin, "acme", &made.body("acme", &format!("busy-{count}"))).await;
-        let profile = world.profile(&json!({"caId": busy, "certificatePolicyId": template})).await;
-        made.request = text(&world.issue(profile, &json!({})).await, "/certificateRequestId");
+        if needs("/certificate-requests/") {
+            let busy = ca(admin, "acme", &made.body("acme", &format!("busy-{count}"))).await;
+            let profile = world.profile(&json!({"caId": busy, "certificatePolicyId": template})).await;
+            made.request = text(&world.issue(profile, &json!({})).await, "/certificateRequestId");
+        }
         made
     }
 
