@@ -22,8 +22,8 @@ use super::Visibility;
 const QUESTION: Duration = Duration::from_secs(5);
 /// For finding the servers of a zone.
 const SEARCH: Duration = Duration::from_secs(6);
-/// Servers that are asked one after the other for what any of them knows.
-const TRIES_MAX: usize = 3;
+/// Addresses that are asked at once for what any of them knows.
+const ASKED_MAX: usize = 6;
 /// CNAME records after one another.
 const CNAMES_MAX: usize = 8;
 /// Labels of a name that are cut off while its zone is looked for.
@@ -132,10 +132,12 @@ impl<'a> Lookups<'a> {
         if self.chosen.is_empty()
             && let Ok(servers) = self.servers_of(name).await
         {
-            for address in servers.iter().flat_map(|it| &it.addresses).take(TRIES_MAX) {
-                if let Ok(answer) = cname(&direct(*address)?, name).await {
-                    return Ok(answer);
-                }
+            let asked = |address| {
+                let name = name.to_owned();
+                async move { cname(&direct(address).ok()?, &name).await.ok() }
+            };
+            if let Some(answer) = first_of(&servers, asked).await {
+                return Ok(answer);
             }
         }
         cname(resolver, name).await
@@ -168,7 +170,8 @@ impl<'a> Lookups<'a> {
                     let names = servers_in(&found, &zone);
                     if !names.is_empty() {
                         let servers = self.addresses_of(&resolver, name, names).await?;
-                        return match delegated(&servers, &record).await {
+                        let own = first_of(&servers, |address| delegated(address, record.clone())).await;
+                        return match own.filter(|it| !it.is_empty()) {
                             Some(names) => self.addresses_of(&resolver, name, names).await,
                             None => Ok(servers),
                         };
@@ -240,26 +243,40 @@ impl<'a> Lookups<'a> {
     }
 }
 
-/// The servers of the record's own zone, if it is one.
-async fn delegated(servers: &[Server], record: &Name) -> Option<Vec<Name>> {
-    for address in servers.iter().flat_map(|it| &it.addresses).take(TRIES_MAX) {
-        let resolver = direct(*address).ok()?;
-        let asked = resolver.lookup(record.clone(), RecordType::NS);
-        match tokio::time::timeout(QUESTION, asked).await {
-            Ok(Ok(found)) => return Some(servers_in(&found, record)).filter(|it| !it.is_empty()),
-            // A referral (RFC 1034 §4.3.1) comes without an answer.
-            Ok(Err(NetError::Dns(DnsError::NoRecordsFound(none)))) => {
-                let referred = none.ns.iter().flat_map(|it| it.iter()).map(|it| &it.ns);
-                let names = referred.filter(|it| it.name == *record).filter_map(|it| match &it.data {
-                    RData::NS(server) => Some(server.0.clone()),
-                    _ => None,
-                });
-                return Some(names.take(SERVERS_MAX).collect::<Vec<_>>()).filter(|it| !it.is_empty());
-            }
-            _ => {}
+/// The first answer that is one: a server that is down keeps nobody waiting.
+async fn first_of<T, F>(servers: &[Server], ask: impl Fn(SocketAddr) -> F) -> Option<T>
+where
+    T: Send + 'static,
+    F: Future<Output = Option<T>> + Send + 'static,
+{
+    let mut asked = JoinSet::new();
+    for address in servers.iter().flat_map(|it| &it.addresses).take(ASKED_MAX) {
+        asked.spawn(ask(*address));
+    }
+    while let Some(answer) = asked.join_next().await {
+        if let Ok(Some(answer)) = answer {
+            return Some(answer);
         }
     }
     None
+}
+
+/// The servers of the record's own zone, if it is one, by the word of a server of the zone above.
+async fn delegated(address: SocketAddr, record: Name) -> Option<Vec<Name>> {
+    let resolver = direct(address).ok()?;
+    match tokio::time::timeout(QUESTION, resolver.lookup(record.clone(), RecordType::NS)).await.ok()? {
+        Ok(found) => Some(servers_in(&found, &record)),
+        // A referral (RFC 1034 §4.3.1) comes without an answer.
+        Err(NetError::Dns(DnsError::NoRecordsFound(none))) => {
+            let referred = none.ns.iter().flat_map(|it| it.iter()).map(|it| &it.ns);
+            let names = referred.filter(|it| it.name == record).filter_map(|it| match &it.data {
+                RData::NS(server) => Some(server.0.clone()),
+                _ => None,
+            });
+            Some(names.take(SERVERS_MAX).collect())
+        }
+        Err(_) => None,
+    }
 }
 
 /// Somebody who asks one server for what it has of its own.

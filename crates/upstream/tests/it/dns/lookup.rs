@@ -35,6 +35,7 @@ async fn placed(world: &World, name: &str) -> Result<(String, String), UpstreamE
 #[tokio::test]
 async fn the_longest_suffix_of_where_cnames_lead_decides() {
     let knot = Knot::start();
+    let _second = knot.beside();
     let zones = vec![
         zone("acme.test", WEBHOOK, "acme"),
         zone("eu.acme.test", WEBHOOK, "eu"),
