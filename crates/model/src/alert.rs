@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::{AlertId, ApplicationId, ChannelId, NotificationId, ProjectId};
 use crate::time::Timestamp;
+use crate::words::words;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Alert {
@@ -30,30 +31,6 @@ pub struct Alert {
     pub last_run: Option<AlertRun>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
-}
-
-macro_rules! words {
-    ($($(#[$meta:meta])* $name:ident { $($(#[$variant_meta:meta])* $variant:ident => $text:literal),+ $(,)? })+) => {$(
-        $(#[$meta])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-        pub enum $name {
-            $($(#[$variant_meta])* #[serde(rename = $text)] $variant),+
-        }
-
-        impl $name {
-            pub const ALL: &[Self] = &[$(Self::$variant),+];
-
-            #[must_use]
-            pub const fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $text),+ }
-            }
-
-            #[must_use]
-            pub fn from_name(name: &str) -> Option<Self> {
-                Self::ALL.iter().copied().find(|word| word.as_str() == name)
-            }
-        }
-    )+};
 }
 
 words! {

@@ -5,30 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::authority::CaStatus;
 use crate::id::{CaId, ConnectionId, ProjectId};
 use crate::time::{Timestamp, Ttl};
-
-macro_rules! words {
-    ($($(#[$meta:meta])* $name:ident { $($(#[$variant_meta:meta])* $variant:ident => $text:literal),+ $(,)? })+) => {$(
-        $(#[$meta])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-        pub enum $name {
-            $($(#[$variant_meta])* #[serde(rename = $text)] $variant),+
-        }
-
-        impl $name {
-            pub const ALL: &[Self] = &[$(Self::$variant),+];
-
-            #[must_use]
-            pub const fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $text),+ }
-            }
-
-            #[must_use]
-            pub fn from_name(name: &str) -> Option<Self> {
-                Self::ALL.iter().copied().find(|word| word.as_str() == name)
-            }
-        }
-    )+};
-}
+use crate::words::words;
 
 words! {
     /// What speaks at the other end; also the CA's type on the wire.

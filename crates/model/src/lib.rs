@@ -33,6 +33,7 @@ pub mod random;
 pub mod request;
 pub mod template;
 pub mod time;
+mod words;
 
 pub use error::{ErrorKind, Violation, Warning};
 pub use id::*;
