@@ -43,6 +43,7 @@ fn meaning(event: AuditEvent) -> &'static str {
         AuditEvent::CaCreated => "A certification authority was made, with or without its first certificate.",
         AuditEvent::CaUpdated => "A certification authority’s name, state or settings changed.",
         AuditEvent::CaDeleted => "A certification authority was removed.",
+        AuditEvent::CaAccountKeyChanged => "The account at a CA elsewhere got a new key.",
         AuditEvent::CaCertificateIssued => "A certification authority received a certificate made here.",
         AuditEvent::CaCertificateImported => "A certificate signed elsewhere became a certification authority’s own.",
         AuditEvent::CaCsrRead => "The certification request of an authority was read, to be signed elsewhere.",
@@ -87,6 +88,21 @@ fn meaning(event: AuditEvent) -> &'static str {
         }
         AuditEvent::PrivateKeyRead => "A stored private key was given out.",
         AuditEvent::RequestCancelled => "A waiting certificate request was withdrawn.",
+        AuditEvent::CertificateOrdered => {
+            "A request was written down to be ordered at a CA elsewhere; nobody had been asked yet."
+        }
+        AuditEvent::OrderFailed => "An order at a CA elsewhere ended without a certificate, for the reason given.",
+        AuditEvent::CertificateQuarantined => {
+            "A CA elsewhere sent something else than what had been ordered; it was put aside, and every difference is named."
+        }
+        AuditEvent::ValidationTriggered => "Somebody had a CA elsewhere asked again at once.",
+        AuditEvent::OrderNotTidied => "What an order left outside, such as DNS records, could not be removed.",
+        AuditEvent::RevokedExternally => "A CA elsewhere has taken a revocation.",
+        AuditEvent::ExternalRevocationFailed => "A CA elsewhere has not taken a revocation; it is told again.",
+        AuditEvent::ConnectionCreated => "An app connection was made; its secrets are sealed.",
+        AuditEvent::ConnectionUpdated => "An app connection changed; whether its secrets did is said.",
+        AuditEvent::ConnectionDeleted => "An app connection and its secrets were removed.",
+        AuditEvent::ConnectionTested => "The credentials of an app connection were tried at their service.",
         AuditEvent::ApplicationCreated => "An application was made.",
         AuditEvent::ApplicationUpdated => "An application’s name or description changed.",
         AuditEvent::ApplicationDeleted => "An application was removed; its certificates stay.",
