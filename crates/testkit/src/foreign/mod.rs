@@ -9,6 +9,7 @@ mod acme2certifier;
 mod bao;
 mod challtest;
 mod knot;
+mod meddler;
 mod pebble;
 mod webhook;
 
@@ -36,6 +37,7 @@ pub use acme2certifier::{Acme2certifier, Acme2certifierOptions};
 pub use bao::Bao;
 pub use challtest::ChallTestSrv;
 pub use knot::{Knot, TsigKey};
+pub use meddler::{Exchange, Meddler, Meddling, Plan, acme_problem};
 pub use pebble::{Pebble, PebbleOptions};
 pub use webhook::DnsWebhook;
 
