@@ -17,6 +17,7 @@ use crate::cache::Cache;
 use crate::call::Requester;
 use crate::error::Error;
 use crate::external::Upstream;
+use crate::external::trouble::Trouble;
 use crate::jobs::{JobState, LEASE_SECONDS};
 use crate::stage::StageClock;
 use crate::status::StatusState;
@@ -64,6 +65,7 @@ struct Inner {
     jobs: JobState,
     /// Notified whenever this node has ended a request.
     waiting: tokio::sync::Notify,
+    trouble: Trouble,
     status: StatusState,
     site_url: Option<String>,
     repository_url: Option<String>,
@@ -112,6 +114,7 @@ impl Authority {
             stages: StageClock::default(),
             jobs: JobState::default(),
             waiting: tokio::sync::Notify::new(),
+            trouble: Trouble::default(),
             status: StatusState::default(),
             site_url: config.site_url,
             repository_url: config.repository_url,
@@ -216,6 +219,10 @@ impl Authority {
 
     pub(crate) fn upstream(&self) -> &dyn Upstream {
         self.0.upstream.as_ref()
+    }
+
+    pub(crate) fn trouble(&self) -> &Trouble {
+        &self.0.trouble
     }
 
     pub(crate) fn waiting(&self) -> &tokio::sync::Notify {

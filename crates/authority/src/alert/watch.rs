@@ -128,7 +128,7 @@ async fn happenings(
         };
         // Deleted in the meantime: nobody can look at it any more.
         let Some(mut subject) = known else { continue };
-        if *event == AlertEvent::RenewalFailed {
+        if matches!(event, AlertEvent::RenewalFailed | AlertEvent::IssuanceFailed) {
             subject.told.error = reason(&entry.body);
         }
         found.push(Happening { event: *event, time: entry.time, subject });

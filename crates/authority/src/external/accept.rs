@@ -3,10 +3,12 @@
 
 use std::collections::BTreeSet;
 
-use chancery_model::Warning;
 use chancery_model::order::ExternalOrder;
 use chancery_model::time::Ttl;
-use chancery_pkix::{AttributeType, Certificate, CertificationRequest, ForeignCertificate, GeneralNameKind};
+use chancery_model::{Timestamp, Warning};
+use chancery_pkix::{
+    Attribute, AttributeType, Certificate, CertificationRequest, ForeignCertificate, GeneralNameKind, KeyUsage,
+};
 
 use crate::enrollment::host_name;
 use crate::error::Error;
@@ -29,7 +31,7 @@ const SKEW_SECONDS: i64 = 300;
 pub(super) fn accept(
     order: &ExternalOrder,
     answer: &[Vec<u8>],
-    now: chancery_model::Timestamp,
+    now: Timestamp,
 ) -> Result<Result<Accepted, Vec<String>>, Error> {
     let csr = CertificationRequest::from_der(&order.csr).map_err(Error::internal)?;
     let Some((leaf, rest)) = answer.split_first().filter(|(_, rest)| rest.len() < CHAIN_MAX) else {
@@ -79,7 +81,7 @@ fn differences(
     order: &ExternalOrder,
     csr: &CertificationRequest,
     leaf: &ForeignCertificate,
-    now: chancery_model::Timestamp,
+    now: Timestamp,
 ) -> Vec<String> {
     let mut faults = Vec::new();
     if leaf.spki_der() != csr.public_key().spki_der() {
@@ -89,13 +91,16 @@ fn differences(
     let list = |names: &mut dyn Iterator<Item = &Name>| {
         names.map(|(kind, value)| format!("{} {value}", kind.as_str())).collect::<Vec<_>>().join(", ")
     };
-    if got.difference(&wanted).next().is_some() || leaf.unknown_names > 0 {
+    if got.difference(&wanted).next().is_some() {
         faults.push(format!("it has names that were not asked for: {}", list(&mut got.difference(&wanted))));
+    }
+    if leaf.unknown_names > 0 {
+        faults.push(format!("it has {} names of kinds that were not asked for", leaf.unknown_names));
     }
     if wanted.difference(&got).next().is_some() {
         faults.push(format!("it lacks names that were asked for: {}", list(&mut wanted.difference(&got))));
     }
-    faults.extend(common_name_fault(csr, leaf, &wanted));
+    faults.extend(common_name_faults(csr, leaf, &wanted));
     if leaf.is_ca != order.plan.is_ca {
         faults.push(if leaf.is_ca { "it is a CA certificate" } else { "it is no CA certificate" }.to_owned());
     }
@@ -113,12 +118,15 @@ fn differences(
     faults
 }
 
-/// A common name that nobody asked for is a name that was not asked for.
-fn common_name_fault(csr: &CertificationRequest, leaf: &ForeignCertificate, wanted: &BTreeSet<Name>) -> Option<String> {
-    let got = leaf.subject.iter().find(|it| it.kind == AttributeType::CommonName)?.value.as_str();
-    let asked = csr.subject().attributes().iter().any(|it| it.kind == AttributeType::CommonName && it.value == got);
-    let is_name = wanted.iter().any(|(_, value)| value.eq_ignore_ascii_case(got));
-    (!asked && !is_name).then(|| format!("its common name '{}' was not asked for", short(got)))
+/// A common name that nobody asked for is a name that was not asked for, and a certificate may have several.
+fn common_name_faults(csr: &CertificationRequest, leaf: &ForeignCertificate, wanted: &BTreeSet<Name>) -> Vec<String> {
+    let common_names = |attributes: &[Attribute]| -> Vec<String> {
+        attributes.iter().filter(|it| it.kind == AttributeType::CommonName).map(|it| it.value.clone()).collect()
+    };
+    let asked = common_names(csr.subject().attributes());
+    let is_name = |got: &String| wanted.iter().any(|(_, value)| value.eq_ignore_ascii_case(got));
+    let strange = common_names(&leaf.subject).into_iter().filter(|got| !asked.contains(got) && !is_name(got));
+    strange.map(|got| format!("its common name '{}' was not asked for", short(&got))).collect()
 }
 
 type Name = (GeneralNameKind, String);
@@ -147,21 +155,9 @@ fn remarks(
     order: &ExternalOrder,
     csr: &CertificationRequest,
     leaf: &ForeignCertificate,
-    now: chancery_model::Timestamp,
+    now: Timestamp,
 ) -> Vec<Warning> {
-    let mut warnings = Vec::new();
-    let missing: Vec<String> = csr
-        .subject()
-        .attributes()
-        .iter()
-        .filter(|it| it.kind != AttributeType::CommonName)
-        .filter(|wanted| !leaf.subject.iter().any(|got| got.kind == wanted.kind && got.value == wanted.value))
-        .map(|it| format!("{}={}", it.kind.short(), short(&it.value)))
-        .collect();
-    if !missing.is_empty() {
-        let text = format!("the certification authority left out of the subject: {}", missing.join(", "));
-        warnings.push(warning("external.subject", "subject", text));
-    }
+    let mut warnings = subject_remarks(csr.subject().attributes(), &leaf.subject);
     let life = leaf.validity.not_after - leaf.validity.not_before.max(now.as_seconds()) + 1;
     if (life - order.plan.ttl).abs() > (order.plan.ttl / 20).max(SKEW_SECONDS) {
         let text = format!(
@@ -171,16 +167,21 @@ fn remarks(
         );
         warnings.push(warning("external.ttl", "ttl", text));
     }
-    let usages: Vec<&str> = csr
-        .extended_key_usages()
-        .unwrap_or_default()
-        .iter()
-        .filter(|usage| !leaf.extended_key_usages.contains(usage))
-        .map(|usage| usage.as_str())
-        .collect();
-    if !usages.is_empty() {
-        let text = format!("the certification authority did not grant: {}", usages.join(", "));
-        warnings.push(warning("external.extended_key_usages", "extendedKeyUsages", text));
+    if leaf.validity.not_before > now.as_seconds() + SKEW_SECONDS {
+        let begin = Timestamp::from_seconds(leaf.validity.not_before);
+        warnings.push(warning("external.not_before", "notBefore", format!("the certificate begins at {begin} only")));
+    }
+    // What a CSR leaves out is the CA's to choose.
+    if let Some(asked) = csr.key_usages() {
+        let words = |usages: &mut dyn Iterator<Item = KeyUsage>| usages.map(KeyUsage::as_str).collect::<Vec<_>>();
+        let (asked, got) = (words(&mut asked.iter()), words(&mut leaf.key_usages.iter().copied()));
+        warnings.extend(usage_remarks(("external.key_usages", "keyUsages"), &asked, &got));
+    }
+    if let Some(asked) = csr.extended_key_usages().filter(|asked| !asked.is_empty()) {
+        let asked: Vec<&str> = asked.iter().map(|it| it.as_str()).collect();
+        let unknown = leaf.unknown_extended_key_usages.iter().map(String::as_str);
+        let got: Vec<&str> = leaf.extended_key_usages.iter().map(|it| it.as_str()).chain(unknown).collect();
+        warnings.extend(usage_remarks(("external.extended_key_usages", "extendedKeyUsages"), &asked, &got));
     }
     if Certificate::from_der(leaf.der()).is_err() {
         let text = "the certificate departs from RFC 5280 in ways that this server would not; clients may refuse it";
@@ -196,6 +197,33 @@ fn span(seconds: i64) -> String {
         _ if seconds > 2 * 86_400 => format!("{} days and {} seconds", seconds / 86_400, seconds % 86_400),
         _ => format!("{seconds} seconds"),
     }
+}
+
+/// A CA that vouches for an organisation writes in what it has found out, and others leave everything out.
+fn subject_remarks(asked: &[Attribute], got: &[Attribute]) -> Vec<Warning> {
+    let only = |these: &[Attribute], those: &[Attribute]| -> Vec<String> {
+        let others = these.iter().filter(|it| it.kind != AttributeType::CommonName && !those.contains(it));
+        others.map(|it| format!("{}={}", it.kind.short(), short(&it.value))).collect()
+    };
+    let remark = |said: &str, list: Vec<String>| {
+        (!list.is_empty()).then(|| {
+            let text = format!("the certification authority {said} the subject: {}", list.join(", "));
+            warning("external.subject", "subject", text)
+        })
+    };
+    [remark("left out of", only(asked, got)), remark("added to", only(got, asked))].into_iter().flatten().collect()
+}
+
+fn usage_remarks((code, field): (&'static str, &'static str), asked: &[&str], got: &[&str]) -> Vec<Warning> {
+    let only = |these: &[&str], those: &[&str]| {
+        these.iter().copied().filter(|it| !those.contains(it)).collect::<Vec<_>>().join(", ")
+    };
+    let (missing, added) = (only(asked, got), only(got, asked));
+    [("did not grant", missing), ("added", added)]
+        .into_iter()
+        .filter(|(_, list)| !list.is_empty())
+        .map(|(said, list)| warning(code, field, format!("the certification authority {said}: {list}")))
+        .collect()
 }
 
 fn warning(code: &'static str, field: &'static str, text: String) -> Warning {

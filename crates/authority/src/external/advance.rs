@@ -13,7 +13,7 @@ use chancery_model::external::ExternalCa;
 use chancery_model::job::{Fence, Job};
 use chancery_model::order::{ExternalOrder, OrderPhase};
 use chancery_model::request::RequestStatus;
-use chancery_model::{RequestId, Timestamp};
+use chancery_model::{RequestId, Timestamp, Warning};
 use chancery_store::{Change, Conflict, ExternalChange, StoreError, Write};
 use serde_json::json;
 
@@ -23,6 +23,7 @@ use crate::Authority;
 use crate::call::Call;
 use crate::error::Error;
 use crate::jobs::{Backoff, LEASE_SECONDS};
+use crate::renewal::RenewalErrorType;
 
 /// Steps in a row, before the job makes room for others.
 pub(super) const STEPS_MAX: usize = 64;
@@ -86,27 +87,29 @@ impl Turn<'_> {
         }
         let mut site = match self.open(&order, ca).await? {
             Ok(site) => site,
-            Err(text) => return self.put_off(&order, &UpstreamError::passing(text)).await,
+            Err(text) => return self.put_off(&order, &UpstreamError::passing(text), false).await,
         };
         let mut hand = OrderInHand { order, predecessor };
+        let mut has_moved = false;
         for _ in 0..STEPS_MAX {
             if let Some(text) = self.given_up(&hand.order).await? {
                 return self.fail(&hand.order, &text, None).await;
             }
             site.now = authority.now();
-            match in_time(implementation.advance(&site, &hand)).await {
+            match authority.ask(site.ca.id, implementation.advance(&site, &hand)).await {
                 Err(error) if error.kind == UpstreamErrorKind::Lasting => {
                     self.log(&site.ca, &error);
                     return self.fail(&hand.order, &error.text, None).await;
                 }
                 Err(error) => {
                     self.log(&site.ca, &error);
-                    return self.put_off(&hand.order, &error).await;
+                    return self.put_off(&hand.order, &error, has_moved).await;
                 }
                 Ok(step) => {
                     if self.stepped(&mut hand.order, step, old.as_ref()).await? == Turned::Over {
                         return Ok(());
                     }
+                    has_moved = true;
                 }
             }
         }
@@ -160,16 +163,21 @@ impl Turn<'_> {
                 self.finish(Write::default().with(kept).with(told), Some(wait)).await?;
             }
             Next::Failed { message } => self.fail(order, &message, None).await?,
-            Next::Issued { chain, warnings } => match accept::accept(order, &chain, now)? {
-                Ok(mut accepted) => {
-                    let more = warnings
-                        .into_iter()
-                        .map(|text| chancery_model::Warning::new("external.ca", "certificate", text));
-                    accepted.warnings.extend(more);
-                    self.bring_home(order, accepted, predecessor).await?;
+            Next::Issued { chain, warnings } => {
+                let der = chain.first().map(Vec::as_slice);
+                let ended = match accept::accept(order, &chain, now)? {
+                    Ok(mut accepted) => {
+                        let more = warnings.into_iter().map(|text| Warning::new("external.ca", "certificate", text));
+                        accepted.warnings.extend(more);
+                        self.bring_home(order, accepted, predecessor).await
+                    }
+                    Err(faults) => self.quarantine(order, der, &faults).await,
+                };
+                if matches!(ended, Err(Error::Store(StoreError::Conflict(Conflict::Stale)))) {
+                    self.issued_in_vain(order, der).await?;
                 }
-                Err(faults) => self.quarantine(order, chain.first().map(Vec::as_slice), &faults).await?,
-            },
+                ended?;
+            }
         }
         Ok(Turned::Over)
     }
@@ -215,24 +223,29 @@ impl Turn<'_> {
         self.authority.commit(write).await
     }
 
-    /// Something is in the way that may pass.
-    async fn put_off(&self, order: &ExternalOrder, error: &UpstreamError) -> Result<(), Error> {
+    /// Something is in the way that may pass. After a step that was taken it is the first failure in a row.
+    async fn put_off(&self, order: &ExternalOrder, error: &UpstreamError, has_moved: bool) -> Result<(), Error> {
         let now = self.authority.now();
-        let wait = ERROR_BACKOFF.seconds(self.job.attempts, self.authority.random());
+        let earlier_failures = if has_moved { 0 } else { self.job.attempts };
+        let wait = ERROR_BACKOFF.seconds(earlier_failures, self.authority.random());
         let asked = match error.kind {
             UpstreamErrorKind::Passing { retry_after } => i64::from(retry_after.unwrap_or(0)),
             UpstreamErrorKind::Lasting => 0,
         };
         let due_at = now.plus_seconds(wait.max(asked.min(WAIT_MAX_SECONDS)).min(left(order, now)));
         let message = format!("{}; tried again at {due_at}", error.text);
-        let retry = Change::RetryJob { fence: self.fence, due_at, error: error.text.clone() };
+        let later = if has_moved {
+            Change::FinishJob { fence: self.fence, next: Some(due_at) }
+        } else {
+            Change::RetryJob { fence: self.fence, due_at, error: error.text.clone() }
+        };
         let told = Change::SetRequestPending {
             id: order.request_id,
             status: RequestStatus::Pending,
             message: Some(message),
             at: now,
         };
-        self.authority.commit(Write::default().with(retry).with(told)).await
+        self.authority.commit(Write::default().with(later).with(told)).await
     }
 
     /// What came back is put aside: nobody gets it, and somebody must look at it.
@@ -275,6 +288,9 @@ impl Turn<'_> {
         let write = write.audited(audit);
         // What it left outside is removed at once.
         self.finish(write, Some(0)).await?;
+        if order.plan.by_itself && order.renews.is_some() {
+            authority.renewal_counters().count(RenewalErrorType::UnknownError);
+        }
         authority.wake_jobs();
         authority.wake_waiting();
         Ok(())

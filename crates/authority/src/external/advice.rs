@@ -6,7 +6,6 @@ use chancery_model::job::{Fence, Job};
 use chancery_model::{CertificateId, Randomness, Timestamp};
 use chancery_store::{Change, Write};
 
-use super::advance::in_time;
 use super::upstream::RenewalAdvice;
 use crate::Authority;
 use crate::error::Error;
@@ -44,7 +43,10 @@ pub(crate) async fn run(authority: &Authority, job: &Job, fence: Fence) -> Resul
     let implementation = authority.implementation(ca.kind())?;
     let known = authority.external_certificate(&certificate).await?;
     let asked = match authority.site_of(ca).await {
-        Ok(site) => in_time(implementation.renewal_advice(&site, &known)).await.map_err(|error| error.text),
+        Ok(site) => {
+            let asking = implementation.renewal_advice(&site, &known);
+            authority.ask(site.ca.id, asking).await.map_err(|error| error.text)
+        }
         Err(error) => Err(error.public_message()),
     };
     let again = |seconds: i64| Change::FinishJob { fence, next: Some(now.plus_seconds(seconds)) };

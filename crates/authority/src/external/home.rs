@@ -18,6 +18,7 @@ use crate::Authority;
 use crate::call::Call;
 use crate::error::Error;
 use crate::inventory;
+use crate::jobs::LEASE_SECONDS;
 use crate::renewal::{self, RenewalOutlook, RenewalRules};
 
 impl Turn<'_> {
@@ -53,6 +54,26 @@ impl Turn<'_> {
         authority.wake_jobs();
         authority.wake_waiting();
         Ok(())
+    }
+
+    /// Of a request that was cancelled in the moment when its certificate came: nobody gets it, but it exists. The order has
+    /// ended and keeps no bytes any more, so the log does.
+    pub(super) async fn issued_in_vain(&self, order: &ExternalOrder, der: Option<&[u8]>) -> Result<(), Error> {
+        let Some(der) = der else { return Ok(()) };
+        let authority = self.authority;
+        let now = authority.now();
+        let details = json!({
+            "caId": order.ca_id, "reference": order.reference, "renewedFrom": order.renews,
+            "message": "the request had ended when the certification authority issued the certificate; have it revoked there",
+            "fingerprintSha256": hex::encode(Sha256::digest(der)),
+            "certificate": chancery_pkix::pem::encode(chancery_pkix::pem::CERTIFICATE, der),
+        });
+        let object = Some(("request", order.request_id.as_uuid()));
+        let mut audit = Call::system(order.project_id).audit(now, AuditEvent::CertificateQuarantined, object, details);
+        audit.outcome = Outcome::Failure;
+        // Whoever lost the lease has nothing to say: its successor took the same step.
+        let extend = Change::ExtendLease { fence: self.fence, lease_until: now.plus_seconds(LEASE_SECONDS) };
+        authority.commit(Write::default().with(extend).audited(audit)).await
     }
 
     /// Of a serial number that the CA has used before (RFC 5280 §4.1.2.2).
@@ -222,14 +243,12 @@ impl Authority {
             return Ok(());
         }
         let now = self.now();
-        let error = Change::SetRenewalError { id: renews, error: Some(message.to_owned()), at: now };
-        write.changes.push(error);
         let failures = self.reader().ended_orders_renewing(renews).await?;
-        let next_try = old
-            .renewal
-            .due_at
-            .filter(|due_at| *due_at <= now)
-            .and_then(|_| renewal::next_try(&old, failures, now, self.random()));
+        let is_due = old.renewal.due_at.is_some_and(|due_at| due_at <= now);
+        let next_try = is_due.then(|| renewal::next_try(&old, failures, now, self.random())).flatten();
+        let message = if is_due && next_try.is_none() { renewal::last_words(message) } else { message.to_owned() };
+        let error = Change::SetRenewalError { id: renews, error: Some(message.clone()), at: now };
+        write.changes.push(error);
         if let Some(due_at) = next_try {
             write.changes.push(Change::SetJob(NewJob {
                 key: JobKey { kind: JobKind::RenewCertificate, object: renews.as_uuid() },
@@ -289,13 +308,10 @@ fn with_warnings(document: &str, more: &[Warning]) -> Option<String> {
     if more.is_empty() {
         return None;
     }
-    let mut document: serde_json::Value = serde_json::from_str(document).ok()?;
-    let more = more.iter().filter_map(|it| serde_json::to_value(it).ok());
-    match document.get_mut("warnings").and_then(serde_json::Value::as_array_mut) {
-        Some(warnings) => warnings.extend(more),
-        None => document["warnings"] = more.collect(),
-    }
-    Some(document.to_string())
+    let mut document: serde_json::Map<String, serde_json::Value> = serde_json::from_str(document).ok()?;
+    let warnings = document.entry("warnings").or_insert_with(|| json!([])).as_array_mut()?;
+    warnings.extend(more.iter().filter_map(|it| serde_json::to_value(it).ok()));
+    serde_json::to_string(&document).ok()
 }
 
 fn audited(order: &ExternalOrder, certificate: &Certificate, warnings: &[Warning]) -> serde_json::Value {

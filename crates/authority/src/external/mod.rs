@@ -12,6 +12,7 @@
 //! | `advance.rs`, `tidy.rs` | the job of an order: step by step, then tidying up |
 //! | `accept.rs`, `home.rs` | what came back: held against what was asked for, and recorded; or why not |
 //! | `request.rs` | waiting for a request, cancelling it, triggering its validation |
+//! | `trouble.rs` | a CA that keeps its askers waiting is let alone for a while |
 //! | `revoke.rs`, `advice.rs` | telling the CA of a revocation; asking it when to renew |
 
 mod accept;
@@ -26,6 +27,7 @@ pub(crate) mod revoke;
 pub mod schema;
 mod site;
 mod tidy;
+pub(crate) mod trouble;
 mod upstream;
 
 use std::collections::BTreeMap;

@@ -9,7 +9,6 @@ use chancery_model::job::{Fence, Job, JobKey, JobKind, NewJob};
 use chancery_store::{CaSummary, Change, Write};
 use serde_json::json;
 
-use super::advance::in_time;
 use super::upstream::{UpstreamError, UpstreamErrorKind};
 use crate::Authority;
 use crate::call::Call;
@@ -86,7 +85,7 @@ pub(crate) async fn run(authority: &Authority, job: &Job, fence: Fence) -> Resul
     let asked = match authority.site_of(ca).await {
         Ok(site) => {
             let known = authority.external_certificate(&certificate).await?;
-            in_time(implementation.revoke(&site, &known, revocation.reason)).await
+            authority.ask(site.ca.id, implementation.revoke(&site, &known, revocation.reason)).await
         }
         Err(Error::NotFound { .. }) => Err(UpstreamError::lasting("an app connection of the CA was removed")),
         Err(error) => return Err(error),

@@ -1,6 +1,7 @@
 //! Opening an external CA: its settings, its secrets and the connections that it uses, for as long as it is asked.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use chancery_model::external::{ExternalCa, ExternalCaKind};
 
@@ -28,9 +29,9 @@ impl Authority {
         };
         let mut connections = BTreeMap::new();
         for id in ca.configuration.connections() {
-            if !connections.contains_key(&id) {
+            if let Entry::Vacant(place) = connections.entry(id) {
                 let connection = self.connection_of(ca.project_id, id).await?;
-                connections.insert(id, self.open_connection(&connection).await?);
+                place.insert(self.open_connection(&connection).await?);
             }
         }
         Ok(Site { ca, secrets, connections, now: self.now() })

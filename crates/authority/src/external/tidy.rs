@@ -5,7 +5,7 @@ use chancery_model::order::ExternalOrder;
 use chancery_store::{Change, ExternalChange, Write};
 use serde_json::json;
 
-use super::advance::{ERROR_BACKOFF, STEPS_MAX, Turn, in_time};
+use super::advance::{ERROR_BACKOFF, STEPS_MAX, Turn};
 use super::upstream::{Tidied, UpstreamError};
 use crate::call::Call;
 use crate::error::Error;
@@ -30,7 +30,7 @@ impl Turn<'_> {
         };
         for _ in 0..STEPS_MAX {
             site.now = authority.now();
-            match in_time(implementation.tidy(&site, &order)).await {
+            match authority.ask(site.ca.id, implementation.tidy(&site, &order)).await {
                 Ok(Tidied::Done) => return self.finish(Write::default().with(self.tidied(&order, true)), None).await,
                 Ok(Tidied::More { state }) => {
                     order.state = state;

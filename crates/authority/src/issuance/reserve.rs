@@ -20,6 +20,7 @@ use crate::Authority;
 use crate::call::Call;
 use crate::error::Error;
 use crate::external::advancing;
+use crate::renewal::is_tried_at;
 
 /// What is about to be reserved.
 pub(super) struct Reservation<'a> {
@@ -73,8 +74,10 @@ impl Authority {
         };
         let mut write = Write::default();
         if let Some(fence) = fence {
-            // The order will end with a successor, which drops the renewal's job, or make it due again.
-            write = write.with(Change::FinishJob { fence, next: Some(order.give_up_at.plus_seconds(DAY_SECONDS)) });
+            // The order will end with a successor, which drops the renewal's job, or make it due again while it is tried.
+            let next = order.give_up_at.plus_seconds(DAY_SECONDS);
+            let next = predecessor.is_some_and(|old| is_tried_at(old, next)).then_some(next);
+            write = write.with(Change::FinishJob { fence, next });
         }
         write = write.with(Change::External(ExternalChange::InsertOrder(Box::new(order.clone()))));
         if let Some(sealed) = sealed {

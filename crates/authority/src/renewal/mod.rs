@@ -17,7 +17,7 @@ mod renew;
 pub(crate) mod scheduled;
 
 pub(crate) use outlook::{RenewalOutlook, RenewalRules};
-pub(crate) use scheduled::next_try;
+pub(crate) use scheduled::{is_tried_at, last_words, next_try};
 
 pub use configure::{ConfiguredRenewal, RenewalConfiguration};
 pub use forecast::{Forecast, OverdueRenewal};

@@ -105,7 +105,7 @@ impl RenewalCounters {
         self.renewed.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(super) fn count(&self, obstacle: RenewalErrorType) {
+    pub(crate) fn count(&self, obstacle: RenewalErrorType) {
         if let Some(counter) = self.obstructed.get(obstacle as usize) {
             counter.fetch_add(1, Ordering::Relaxed);
         }

@@ -87,10 +87,7 @@ impl Authority {
         let next_try = next_try(old, job.attempts, now, self.random());
         let message = match next_try {
             Some(_) => error.public_message(),
-            None => format!(
-                "The server stopped trying to renew this certificate 30 days after its end. The last reason: {}",
-                error.public_message()
-            ),
+            None => last_words(&error.public_message()),
         };
         tracing::warn!(%error, certificate = %old.id, r#type = kind.as_str(), "A certificate could not be renewed.");
         let verdict = match next_try {
@@ -153,6 +150,15 @@ pub(crate) fn next_try(
         },
     };
     Some(now.plus_seconds(backoff.seconds(earlier_failures, random)))
+}
+
+/// Whether a try at that time would be one at all.
+pub(crate) const fn is_tried_at(old: &Certificate, at: Timestamp) -> bool {
+    old.not_after.as_seconds() + 1 - at.as_seconds() >= -GIVE_UP_SECONDS
+}
+
+pub(crate) fn last_words(reason: &str) -> String {
+    format!("The server stopped trying to renew this certificate 30 days after its end. The last reason: {reason}")
 }
 
 #[cfg(test)]

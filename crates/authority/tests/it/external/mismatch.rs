@@ -21,6 +21,7 @@ async fn what_was_not_asked_for_is_put_aside_with_every_difference_named() {
         (Answer::ExtraName, &["it has names that were not asked for: ", "evil.test"]),
         (Answer::MissingName, &["it lacks names that were asked for: "]),
         (Answer::OtherCommonName, &["its common name 'Somebody Else Inc.' was not asked for"]),
+        (Answer::TwoCommonNames, &["its common name 'evil.test' was not asked for"]),
         (Answer::CaFlag, &["it is a CA certificate"]),
         (Answer::TooLong, &["the certificate template permits"]),
         (Answer::Expired, &["it has ended already"]),
@@ -79,6 +80,17 @@ async fn what_differs_otherwise_is_accepted_and_remarked_on() {
         (Answer::RootFirst, &["external.ca"], 2),
         (Answer::Alone, &["external.chain", "external.ca"], 0),
         (Answer::Stranger, &["external.chain", "external.ca"], 1),
+        (
+            Answer::More,
+            &[
+                "external.subject",
+                "external.not_before",
+                "external.key_usages",
+                "external.extended_key_usages",
+                "external.ca",
+            ],
+            1,
+        ),
         (Answer::Bare, &["external.subject", "external.ttl", "external.extended_key_usages", "external.ca"], 1),
     ] {
         let world = World::start().await;
@@ -96,6 +108,12 @@ async fn what_differs_otherwise_is_accepted_and_remarked_on() {
         assert_eq!(kept, chain(&world)[..above].to_vec(), "{answer:?}");
         let audit = world.audited(AuditEvent::CertificateIssued, certificate.id.as_uuid()).await;
         assert_eq!(audit[0].details["warnings"].as_array().unwrap().len(), codes.len());
+        if answer == Answer::More {
+            let texts: Vec<_> = warnings.iter().map(|it| it["message"].as_str().unwrap()).collect();
+            assert_eq!(texts[0], "the certification authority added to the subject: L=Elsewhere");
+            assert_eq!(texts[2], "the certification authority added: key_agreement");
+            assert_eq!(texts[3], "the certification authority added: client_auth");
+        }
         if answer == Answer::Bare {
             assert!(warnings[0]["message"].as_str().unwrap().ends_with("O=Acme"), "{}", warnings[0]);
             assert_eq!(certificate.ttl, 7 * DAY, "what was granted counts from here on");

@@ -10,6 +10,14 @@
 //! records were set and removed, and what was finalised. It can be told to fail, to stop, or to die at any step, before or
 //! after the step's effect, and to send any kind of wrong certificate.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on has failed"
+)]
+
 mod alarms;
 mod elsewhere;
 mod mismatch;

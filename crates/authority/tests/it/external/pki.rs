@@ -31,6 +31,10 @@ pub enum Answer {
     Alone,
     /// Accepted, with a remark: a certificate of somebody else among the chain.
     Stranger,
+    /// Another name beside the one that was asked for.
+    TwoCommonNames,
+    /// Accepted, with remarks: an organisation, usages and purposes that nobody asked for, and it begins tomorrow.
+    More,
     /// Accepted, with remarks: only the names, a week, no purposes.
     Bare,
     /// What the CA has sent before, whatever was asked for.
@@ -149,12 +153,15 @@ impl Pki {
             Answer::OtherCommonName => {
                 subject = vec![Attribute::new(AttributeType::CommonName, "Somebody Else Inc.")];
             }
+            Answer::TwoCommonNames => subject.push(Attribute::new(AttributeType::CommonName, "evil.test")),
+            Answer::More => subject.push(Attribute::new(AttributeType::Locality, "Elsewhere")),
             Answer::Bare => subject.clear(),
             _ => {}
         }
         let validity = match kind {
             Answer::TooLong => Validity { not_before: now - 3_600, not_after: now + 500 * DAY },
             Answer::Expired => Validity { not_before: now - 30 * DAY, not_after: now - DAY },
+            Answer::More => Validity { not_before: now + DAY, not_after: now + ttl - 1 },
             Answer::Bare => Validity { not_before: now, not_after: now + 7 * DAY - 1 },
             _ => Validity { not_before: now - 3_600, not_after: now + ttl - 1 },
         };
@@ -165,7 +172,13 @@ impl Pki {
         if is_ca {
             key_usages = [KeyUsage::KeyCertSign, KeyUsage::DigitalSignature].into_iter().collect();
         }
-        let asked = csr.extended_key_usages().unwrap_or(&[ExtendedKeyUsage::ServerAuth]).to_vec();
+        if kind == Answer::More {
+            key_usages = [KeyUsage::KeyAgreement, KeyUsage::DigitalSignature].into_iter().collect();
+        }
+        let mut asked = csr.extended_key_usages().unwrap_or(&[ExtendedKeyUsage::ServerAuth]).to_vec();
+        if kind == Answer::More {
+            asked.push(ExtendedKeyUsage::ClientAuth);
+        }
         let extensions = Extensions {
             basic_constraints: Some(BasicConstraints { is_ca, path_length: None }),
             key_usages,

@@ -2,7 +2,7 @@
 
 use chancery_authority::external::{RenewalAdvice, UpstreamError};
 use chancery_authority::profile::{ApiEnrollmentPatch, ProfilePatch, ProfileSettingsPatch};
-use chancery_authority::renewal::{RenewRequest, RenewalKeySource};
+use chancery_authority::renewal::{RenewRequest, RenewalErrorType, RenewalKeySource};
 use chancery_authority::revocation::CertificateSelector;
 use chancery_authority::{enrollment::Attributes, enrollment::Field};
 use chancery_model::Timestamp;
@@ -14,7 +14,7 @@ use chancery_model::profile::ProfileIssuer;
 use chancery_model::request::RequestStatus;
 use chancery_model::time::Ttl;
 
-use super::elsewhere::{Fault, When};
+use super::elsewhere::{Fault, STEPS, When};
 use super::pki::{Answer, DAY, csr};
 use super::world::{World, code, named, pending, renewing};
 
@@ -110,12 +110,6 @@ async fn the_server_sends_the_same_csr_again_where_the_profile_says_so() {
     }
 }
 
-async fn due(world: &World) -> Certificate {
-    let old = world.issued().await;
-    world.arrive(old.renewal.due_at.unwrap().plus_seconds(1)).await;
-    old
-}
-
 #[tokio::test]
 async fn a_failed_renewal_is_told_and_tried_later_and_later_until_it_succeeds() {
     let world = World::start_with(renewing()).await;
@@ -139,6 +133,7 @@ async fn a_failed_renewal_is_told_and_tried_later_and_later_until_it_succeeds() 
         at = job.due_at.plus_seconds(1);
     }
     assert!(waits.windows(2).all(|pair| pair[1] > pair[0]), "{waits:?}");
+    assert_eq!(world.authority().renewal_counters().obstructed(RenewalErrorType::UnknownError), 6);
     world.elsewhere.heal();
     world.arrive(at).await;
     let id = newest(&world).await;
@@ -146,6 +141,33 @@ async fn a_failed_renewal_is_told_and_tried_later_and_later_until_it_succeeds() 
     let (stands, new) = (world.read(old.id).await, world.certificate(id).await);
     assert_eq!((stands.renewal.renewed_by, stands.renewal.error), (Some(new.id), None));
     assert_eq!(new.renewal.error, None);
+}
+
+/// As after a long outage.
+#[tokio::test]
+async fn a_renewal_that_fails_is_given_up_a_month_after_the_end() {
+    let world = World::start_with(renewing()).await;
+    let old = world.issued().await;
+    let error = UpstreamError::lasting("the account was closed");
+    world.elsewhere.hit("placed", When::BeforeEffect, Fault::Error(error), u32::MAX);
+    let mut at = old.not_after.plus_seconds(30 * DAY - 3_600);
+    let mut tries = 0;
+    loop {
+        world.arrive(at).await;
+        world.run().await;
+        tries += 1;
+        let Some(job) = world.job(JobKind::RenewCertificate, old.id.as_uuid()).await else { break };
+        at = job.due_at.plus_seconds(1);
+        assert!(tries < 20, "{:?}", job.due_at);
+    }
+    assert!(tries > 2, "{tries}");
+    let message = world.read(old.id).await.renewal.error.unwrap();
+    assert!(
+        message.starts_with("The server stopped trying") && message.ends_with("the account was closed"),
+        "{message}"
+    );
+    world.tick(40 * DAY).await;
+    assert_eq!(world.requests().await.len(), 1 + tries);
 }
 
 #[tokio::test]
@@ -189,22 +211,34 @@ async fn a_renewal_by_hand_that_is_under_way_is_not_joined_by_one_of_the_server(
     assert_eq!(world.read(old.id).await.renewal.error.as_deref(), Some("Cancelled by the requester"));
 }
 
+/// Once the CA is being asked, what it sends is recorded, whatever happened meanwhile; but it follows nobody.
 #[tokio::test]
 async fn a_certificate_revoked_while_it_is_renewed_has_no_successor() {
-    let world = World::start_with(renewing()).await;
-    let old = due(&world).await;
-    let id = newest(&world).await;
-    assert_eq!(world.status(id).await, RequestStatus::PendingValidation);
-    let selector = CertificateSelector::Id(old.id);
-    world.authority().revoke(&world.admin, &selector, RevocationReason::Superseded).await.unwrap();
-    // By then the CA has been asked; what it sends is recorded, and follows nobody.
-    assert_eq!(world.until_ended(id).await.status, RequestStatus::Issued);
-    let new = world.certificate(id).await;
-    assert_eq!((new.renewal.renewed_from, new.revocation), (None, None));
-    assert!(new.renewal.due_at.is_some(), "it is renewed by itself");
-    assert_eq!(world.read(old.id).await.renewal.renewed_by, None);
-    assert_eq!(world.audited(AuditEvent::CertificateIssued, new.id.as_uuid()).await.len(), 1);
-    assert!(world.job(JobKind::RenewCertificate, old.id.as_uuid()).await.is_none());
+    for (place, step) in STEPS.iter().copied().enumerate() {
+        let world = World::start_with(renewing()).await;
+        let old = world.issued().await;
+        world
+            .clock
+            .advance_seconds(old.renewal.due_at.unwrap().as_seconds() - world.authority().now().as_seconds() + 1);
+        if place > 4 {
+            world.run().await;
+            world.clock.advance_seconds(6);
+        }
+        world.elsewhere.hit(step, When::BeforeEffect, Fault::Stop, 1);
+        let running = world.run_until_stopped().await;
+        let id = newest(&world).await;
+        let selector = CertificateSelector::Id(old.id);
+        world.authority().revoke(&world.admin, &selector, RevocationReason::Superseded).await.unwrap();
+        world.elsewhere.go_on.notify_one();
+        running.await.unwrap();
+        assert_eq!(world.until_ended(id).await.status, RequestStatus::Issued, "{step}");
+        let new = world.certificate(id).await;
+        assert_eq!((new.renewal.renewed_from, new.revocation), (None, None), "{step}");
+        assert!(new.renewal.due_at.is_some(), "{step}: it is renewed by itself");
+        assert_eq!(world.read(old.id).await.renewal.renewed_by, None, "{step}");
+        assert_eq!(world.audited(AuditEvent::CertificateIssued, new.id.as_uuid()).await.len(), 1, "{step}");
+        assert!(world.job(JobKind::RenewCertificate, old.id.as_uuid()).await.is_none(), "{step}");
+    }
 }
 
 #[tokio::test]

@@ -93,6 +93,26 @@ async fn a_fault_that_passes_at_any_step_is_told_and_gone_again() {
     }
 }
 
+/// Each is the first in a row: an order that gets on is not made to wait for what is over.
+#[tokio::test]
+async fn single_faults_at_many_steps_do_not_add_up() {
+    let world = World::start().await;
+    let id = world.order().await;
+    for (place, step) in STEPS.iter().copied().enumerate() {
+        world.elsewhere.hit(step, When::AfterEffect, Fault::Error(UpstreamError::passing("lost")), 1);
+        world.run().await;
+        if place == 5 {
+            // The validation is waited for.
+            world.tick(6).await;
+        }
+        let job = world.job(chancery_model::job::JobKind::AdvanceOrder, id.as_uuid()).await.unwrap();
+        let wait = job.due_at.as_seconds() - world.authority().now().as_seconds();
+        assert!(wait <= 6, "{step}: {wait}");
+        world.clock.advance_seconds(wait);
+    }
+    came_home_once(&world, id, "many faults").await;
+}
+
 #[tokio::test]
 async fn a_step_that_panics_is_taken_again_when_its_lease_is_over() {
     let world = World::start().await;

@@ -69,6 +69,15 @@ async fn an_order_is_cancelled_during_any_step_and_leaves_nothing_outside() {
             assert_eq!(world.order_of(id).await.phase, OrderPhase::Done, "{what}");
             assert!(world.job(JobKind::AdvanceOrder, id.as_uuid()).await.is_none(), "{what}");
             assert!(world.inventory().await.is_empty(), "{what}");
+            // What the CA has issued all the same is told.
+            let in_vain = world.audited(AuditEvent::CertificateQuarantined, id.as_uuid()).await;
+            assert_eq!(in_vain.len(), usize::from(step == "issued"), "{what}");
+            if let Some(told) = in_vain.first() {
+                let pem = told.details["certificate"].as_str().unwrap();
+                assert!(
+                    chancery_pkix::Certificate::from_pem(pem).is_ok() && told.details.to_string().contains("revoked")
+                );
+            }
         }
     }
 }
@@ -149,9 +158,10 @@ async fn what_passes_is_tried_later_and_later_and_not_before_the_ca_wants_it() {
         waits.push(job.due_at.as_seconds() - world.authority().now().as_seconds());
         world.clock.advance_seconds(waits[waits.len() - 1]);
     }
-    assert!((2..=4).contains(&waits[0]), "{waits:?}");
-    assert!(waits.windows(2).take(8).all(|pair| pair[1] * 2 > pair[0] * 2 + pair[0] / 2), "{waits:?}");
-    assert!((720..=1_080).contains(&waits[11]), "{waits:?}");
+    // The first failure comes after a step that was taken, and does not count.
+    for (wait, middle) in waits.iter().zip([3, 3, 6, 12, 24, 48, 96, 192, 384, 768, 900, 900]) {
+        assert!((wait - middle).abs() <= middle / 5, "{waits:?}");
+    }
 
     for (asked, least, most) in [(7_200, 7_200, 7_200), (1, 2, 1_080), (u32::MAX, 21_600, 21_600)] {
         let error = UpstreamError::passing_after("too many orders", Some(asked));
