@@ -315,18 +315,10 @@ fn with_warnings(document: &str, more: &[Warning]) -> Option<String> {
 }
 
 fn audited(order: &ExternalOrder, certificate: &Certificate, warnings: &[Warning]) -> serde_json::Value {
-    json!({
-        "serialNumber": certificate.serial_number,
-        "fingerprintSha256": hex::encode(certificate.fingerprint_sha256),
-        "commonName": certificate.description.common_name(),
-        "requestId": certificate.request_id,
-        "profileId": certificate.profile_id,
-        "applicationId": certificate.application_id,
-        "caId": certificate.ca_id,
-        "templateId": certificate.template_id,
-        "templateVersion": certificate.template_version,
-        "renewedFrom": certificate.renewal.renewed_from,
-        "orderReference": order.reference,
-        "warnings": warnings,
-    })
+    let mut details = audit_details(certificate);
+    if let Some(fields) = details.as_object_mut() {
+        fields.insert("orderReference".to_owned(), json!(order.reference));
+        fields.insert("warnings".to_owned(), json!(warnings));
+    }
+    details
 }

@@ -263,7 +263,8 @@ pub(super) fn request_row(call: &Call, enrollment: &Enrollment, id: RequestId, n
     }
 }
 
-fn audit_details(certificate: &Certificate) -> serde_json::Value {
+/// What the audit log keeps of a certificate that was issued.
+pub(crate) fn audit_details(certificate: &Certificate) -> serde_json::Value {
     serde_json::json!({
         "serialNumber": certificate.serial_number,
         "fingerprintSha256": hex::encode(certificate.fingerprint_sha256),
