@@ -18,6 +18,7 @@ use crate::Authority;
 use crate::call::Call;
 use crate::error::Error;
 use crate::inventory;
+use crate::issuance::record::audit_details;
 use crate::jobs::LEASE_SECONDS;
 use crate::renewal::{self, RenewalOutlook, RenewalRules};
 
