@@ -15,8 +15,7 @@ use chancery_model::{CaId, ProfileId, ProjectId, TemplateId};
 
 use crate::Authority;
 use crate::error::Error;
-use crate::hierarchy::Issuer;
-use crate::issuance::{ExternalIssuer, IssuedBy};
+use crate::hierarchy::{ExternalIssuer, IssuedBy, Issuer};
 use crate::template::Template;
 
 /// A template as it is stored, and compiled.

@@ -20,8 +20,7 @@ use chancery_pkix::{
 
 use crate::cache::TemplateInForce;
 use crate::error::Error;
-use crate::hierarchy::Issuer;
-use crate::issuance::IssuedBy;
+use crate::hierarchy::{IssuedBy, Issuer};
 
 pub use document::FieldReport;
 pub(crate) use document::{document, field_reports};

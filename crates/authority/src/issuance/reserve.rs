@@ -15,11 +15,12 @@ use chancery_store::{Change, Conflict, ExternalChange, StoreError, Write};
 
 use super::decide::ApprovedRequest;
 use super::record::request_row;
-use super::{ExternalIssuer, Ground, Issuance, PendingRequest, SubjectKey, signed};
+use super::{Ground, Issuance, PendingRequest, SubjectKey, signed};
 use crate::Authority;
 use crate::call::Call;
 use crate::error::Error;
 use crate::external::advancing;
+use crate::hierarchy::ExternalIssuer;
 use crate::renewal::is_tried_at;
 
 /// What is about to be reserved.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use chancery_model::external::{ExternalCa, ExternalCaKind};
 use chancery_model::profile::ProfileIssuer;
 
+use super::Issuer;
 use crate::external::Capabilities;
-use crate::hierarchy::Issuer;
 
 #[derive(Clone)]
 pub(crate) enum IssuedBy {
