@@ -16,6 +16,9 @@ const ASK_MIN_SECONDS: i64 = 60;
 const ASK_MAX_SECONDS: i64 = 86_400;
 /// Without an answer the certificate's own due time stands.
 const UNANSWERED: Backoff = Backoff { first: 300, longest: 6 * 3_600 };
+/// A successor is this old, or a tenth of its life, before advice has it renewed again. A CA whose windows are always past
+/// would otherwise be asked for certificate after certificate, for ever.
+const SUCCESSOR_AGE_SECONDS: i64 = 6 * 3_600;
 
 impl Authority {
     /// Whether a CA of this kind may have a word about renewals.
@@ -55,7 +58,9 @@ pub(crate) async fn run(authority: &Authority, job: &Job, fence: Fence) -> Resul
         Ok(Some(advice)) => {
             let next = again(i64::from(advice.ask_again_after).clamp(ASK_MIN_SECONDS, ASK_MAX_SECONDS));
             let mut write = Write::default().with(next);
-            if let Some(due_at) = followed(&advice, certificate.renewal.due_at, now, authority.random()) {
+            if let Some(due_at) =
+                followed(&advice, certificate.renewal.due_at, (now, earliest(&certificate)), authority.random())
+            {
                 write = write.with(Change::ConfigureRenewal {
                     id,
                     renew_before_days: certificate.renewal.renew_before_days,
@@ -75,11 +80,20 @@ pub(crate) async fn run(authority: &Authority, job: &Job, fence: Fence) -> Resul
     }
 }
 
+/// Before this, advice has a certificate not renewed: a first one at any time, its successors not in a row.
+fn earliest(certificate: &Certificate) -> Timestamp {
+    if certificate.renewal.renewed_from.is_none() {
+        return certificate.created_at;
+    }
+    let life = certificate.not_after.as_seconds() - certificate.created_at.as_seconds();
+    certificate.created_at.plus_seconds(SUCCESSOR_AGE_SECONDS.min(life.max(0) / 10))
+}
+
 /// A time in the window, drawn once: while the due time lies in it, it stays (RFC 9773 §4.2).
 fn followed(
     advice: &RenewalAdvice,
     due_at: Option<Timestamp>,
-    now: Timestamp,
+    (now, earliest): (Timestamp, Timestamp),
     random: &dyn Randomness,
 ) -> Option<Timestamp> {
     if due_at.is_some_and(|due_at| advice.start <= due_at && due_at <= advice.end) {
@@ -90,7 +104,7 @@ fn followed(
     let mut entropy = [0u8; 8];
     random.fill(&mut entropy);
     let into = i64::try_from(u64::from_le_bytes(entropy) % length.saturating_add(1)).unwrap_or(0);
-    let drawn = Timestamp::from_seconds(start + into).max(now);
+    let drawn = Timestamp::from_seconds(start.saturating_add(into)).max(now).max(earliest);
     // In the past, or by now: at once. What is due at once already stays so.
     (due_at != Some(drawn) && !(drawn == now && due_at.is_some_and(|due_at| due_at <= now))).then_some(drawn)
 }
@@ -108,13 +122,17 @@ mod tests {
         let window =
             |start, end| RenewalAdvice { start: at(start), end: at(end), ask_again_after: 60, explanation_url: None };
         let drawn: Vec<_> = (0..100)
-            .map(|_| followed(&window(1_000, 2_000), Some(at(5_000)), at(0), &random).unwrap().as_seconds())
+            .map(|_| followed(&window(1_000, 2_000), Some(at(5_000)), (at(0), at(0)), &random).unwrap().as_seconds())
             .collect();
         assert!(drawn.iter().all(|it| (1_000..=2_000).contains(it)));
         assert!(drawn.iter().any(|it| *it < 1_300) && drawn.iter().any(|it| *it > 1_700), "{drawn:?}");
-        assert_eq!(followed(&window(1_000, 2_000), Some(at(1_500)), at(0), &random), None);
+        assert_eq!(followed(&window(1_000, 2_000), Some(at(1_500)), (at(0), at(0)), &random), None);
         // A window in the past: now, and only once.
-        assert_eq!(followed(&window(1_000, 2_000), Some(at(9_000)), at(3_000), &random), Some(at(3_000)));
-        assert_eq!(followed(&window(1_000, 2_000), Some(at(3_000)), at(3_010), &random), None);
+        assert_eq!(followed(&window(1_000, 2_000), Some(at(9_000)), (at(3_000), at(0)), &random), Some(at(3_000)));
+        assert_eq!(followed(&window(1_000, 2_000), Some(at(3_000)), (at(3_010), at(0)), &random), None);
+        // Of a young successor: not yet, and only once.
+        let young = (at(3_000), at(4_000));
+        assert_eq!(followed(&window(1_000, 2_000), Some(at(9_000)), young, &random), Some(at(4_000)));
+        assert_eq!(followed(&window(1_000, 2_000), Some(at(4_000)), young, &random), None);
     }
 }

@@ -366,6 +366,26 @@ async fn the_cas_own_advice_says_when_a_certificate_is_renewed() {
     assert!(world.job(JobKind::AskRenewalTime, old.id.as_uuid()).await.is_none(), "of the old one nobody asks");
 }
 
+/// As a CA would whose clock, or whose idea of a window, is broken.
+#[tokio::test]
+async fn a_ca_whose_windows_are_always_past_does_not_get_order_after_order() {
+    let world = World::start_with(renewing()).await;
+    world.elsewhere.advise(window(0, DAY / 24, 3_600));
+    let first = world.issued().await;
+    world.tick(DAY / 12).await;
+    let id = newest(&world).await;
+    assert_ne!(id, first.request_id, "a first certificate is renewed at once");
+    world.until_ended(id).await;
+    for _ in 0..5 {
+        world.tick(1_800).await;
+    }
+    assert_eq!(newest(&world).await, id, "its successor is too young");
+    for _ in 0..14 {
+        world.tick(1_800).await;
+    }
+    assert_ne!(newest(&world).await, id);
+}
+
 #[tokio::test]
 async fn without_advice_the_profiles_own_time_stands() {
     let world = World::start_with(renewing()).await;
