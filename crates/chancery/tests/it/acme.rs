@@ -6,17 +6,17 @@
 //! other root ─────────┘
 //! ```
 //!
-//! Verified: DNS-01 by webhook with a wildcard beside its base name, HTTP-01 with twenty names, TLS-ALPN-01 with a name and
-//! an address; a key made here and a CSR given; accounts with and without external binding; the chain up to the root and a
-//! preferred other root; renewal when it is due, with nobody asking; revocation there; a new account key; a refusal in words;
-//! nothing left in the zone.
+//! Verified: DNS-01 by webhook, and by signed updates of a real name server, with a wildcard beside its base name; HTTP-01
+//! with twenty names; TLS-ALPN-01 with a name and an address; a key made here and a CSR given; accounts with and without
+//! external binding; the chain up to the root and a preferred other root; renewal when it is due, with nobody asking;
+//! revocation there; a new account key; a refusal in words; nothing left in the zone.
 
-use std::net::SocketAddr;
+use std::net::TcpListener;
 
 use chancery_model::time::SystemClock;
 use chancery_model::{Clock as _, Timestamp};
 use chancery_pkix::KeyAlgorithm as K;
-use chancery_testkit::foreign::{ChallTestSrv, DnsWebhook, Pebble, PebbleOptions, free_address};
+use chancery_testkit::foreign::{ChallTestSrv, DnsWebhook, Knot, Pebble, PebbleOptions, TsigKey};
 use chancery_testkit::judge;
 use chancery_testkit::world::{CERT_MANAGER, World, certification_request, merged, text};
 use reqwest::Method;
@@ -32,8 +32,6 @@ struct Elsewhere {
     pebble: Pebble,
     dns: ChallTestSrv,
     webhook: DnsWebhook,
-    http: SocketAddr,
-    tls: SocketAddr,
 }
 
 /// Names, addresses and lives as Pebble gives them (five years).
@@ -50,20 +48,33 @@ fn rules() -> Value {
 
 impl Elsewhere {
     async fn start(options: PebbleOptions) -> Self {
-        let (dns, http, tls) = (ChallTestSrv::start().await, free_address(), free_address());
+        Self::listening(None, options).await
+    }
+
+    /// With the listener that this setting opens. Without a resolver the CA asks the same DNS as we do.
+    async fn listening(listener: Option<&str>, options: PebbleOptions) -> Self {
+        let dns = ChallTestSrv::start().await;
         let webhook = DnsWebhook::start(&dns, SECRET).await;
-        let (http_port, tls_port) = (http.port(), tls.port());
-        let pebble = Pebble::start(PebbleOptions { resolver: Some(dns.dns()), http_port, tls_port, ..options }).await;
+        // Held as long as possible: a free port is soon somebody else's.
+        let held = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = held.local_addr().unwrap();
+        let (http_port, tls_port) = (address.port(), address.port());
+        let pebble = Pebble::start(PebbleOptions {
+            resolver: options.resolver.or(Some(dns.dns())),
+            http_port,
+            tls_port,
+            ..options
+        })
+        .await;
         let trusted = format!("{}\n{}", pebble.ca_pem(), webhook.ca_pem());
-        let world = World::builder()
-            .with_egress_to_loopback(&trusted)
-            .setting("acme_http_listen", &http.to_string())
-            .setting("acme_tls_listen", &tls.to_string())
-            // Pebble's clock is the machine's.
-            .fixed_clock(Timestamp::from_seconds(SystemClock.now().as_seconds()))
-            .start()
-            .await;
-        Self { world, pebble, dns, webhook, http, tls }
+        drop(held);
+        // Pebble's clock is the machine's.
+        let start = Timestamp::from_seconds(SystemClock.now().as_seconds());
+        let mut world = World::builder().with_egress_to_loopback(&trusted).fixed_clock(start);
+        if let Some(setting) = listener {
+            world = world.setting(setting, &address.to_string());
+        }
+        Self { world: world.start().await, pebble, dns, webhook }
     }
 
     /// Settings that prove every name by the DNS webhook; `changes` replace whole keys.
@@ -123,7 +134,8 @@ impl Elsewhere {
         let between = text(issued, "/certificateChain");
         let root = self.pebble.roots().await.swap_remove(root);
         let chain = [text(issued, "/certificate"), between, root];
-        judge::webpki_verifies(&chain, name, self.world.now_seconds());
+        // Pebble's certificates begin by the machine's clock.
+        judge::webpki_verifies(&chain, name, SystemClock.now().as_seconds() + 1);
     }
 
     async fn certificate(&self, id: &str) -> Value {
@@ -156,9 +168,31 @@ async fn dns_proves_a_wildcard_and_its_base_name() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_name_server_takes_signed_updates_and_the_ca_reads_them_there() {
+    let key = TsigKey { algorithm: "hmac-sha512".to_owned(), ..TsigKey::default() };
+    let knot = Knot::start(&["acme.test"], &key).await;
+    let options =
+        PebbleOptions { resolver: Some(knot.address()), authorizations_reused: Some(0), ..Default::default() };
+    let elsewhere = Elsewhere::start(options).await;
+    let TsigKey { name, algorithm, secret } = key;
+    let server = knot.address().to_string();
+    let credentials = json!({"server": server, "keyName": name, "algorithm": algorithm, "secret": secret});
+    let body = json!({"name": "knot", "method": "tsig", "credentials": credentials});
+    let made = elsewhere.world.admin().ok(Method::POST, "/api/v1/app-connections/rfc2136", Some(&body)).await;
+    let zone = json!({"zone": "acme.test", "provider": "rfc2136", "hostedZoneId": "acme.test",
+        "appConnectionId": made["appConnection"]["id"]});
+    let settings = json!({"dnsZones": [zone], "dnsResolvers": [server]});
+    let profile = elsewhere.profile(&settings, &json!({})).await;
+    let issued = elsewhere.issued(profile, &["acme.test", "*.acme.test"]).await;
+    elsewhere.verify(&issued, "any.acme.test", 0).await;
+    elsewhere.world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_listener_proves_twenty_names_to_a_ca_that_binds_accounts() {
-    let elsewhere = Elsewhere::start(PebbleOptions { eab: true, strict: true, ..Default::default() }).await;
-    assert_ne!(elsewhere.http.port(), elsewhere.tls.port());
+    let elsewhere =
+        Elsewhere::listening(Some("acme_http_listen"), PebbleOptions { eab: true, strict: true, ..Default::default() })
+            .await;
     let (status, refused) = elsewhere.try_ca(&json!({"challenges": ["http-01"]})).await;
     assert_eq!(status, 400);
     assert!(text(&refused, "/message").contains("eabKid"), "{refused}");
@@ -177,7 +211,7 @@ async fn the_listener_proves_twenty_names_to_a_ca_that_binds_accounts() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_tls_listener_proves_a_name_and_an_address() {
-    let elsewhere = Elsewhere::start(PebbleOptions::default()).await;
+    let elsewhere = Elsewhere::listening(Some("acme_tls_listen"), PebbleOptions::default()).await;
     let profile = elsewhere.profile(&json!({"challenges": ["tls-alpn-01"]}), &json!({})).await;
     let issued = elsewhere.issued(profile, &["www.acme.test", "127.0.0.1"]).await;
     elsewhere.verify(&issued, "www.acme.test", 0).await;

@@ -6,7 +6,7 @@ import sys
 from socketserver import ThreadingMixIn
 from wsgiref.simple_server import WSGIServer, make_server
 
-from acme2certifier.share.acme2certifier_wsgi import application, get_handler_cls
+from acme2certifier.share.acme2certifier_wsgi import CONFIG, application, get_handler_cls
 
 
 class Server(ThreadingMixIn, WSGIServer):
@@ -17,6 +17,8 @@ class Handler(get_handler_cls()):
     timeout = 60
 
     def get_environ(self):
+        # It keeps what it has read at its start; tests change the renewal information that it gives.
+        CONFIG.read(os.environ["ACME_SRV_CONFIGFILE"])
         environ = super().get_environ()
         environ["HTTPS"] = "on"
         environ["HTTP_X_FORWARDED_PROTO"] = "https"
