@@ -8,6 +8,8 @@
     reason = "a test that cannot go on has failed"
 )]
 
+mod acme;
+mod acme_advice;
 mod alerts;
 mod applications;
 mod cli;
