@@ -316,7 +316,7 @@ async fn nothing_acknowledged_is_lost_by_kill_9() {
     );
 }
 
-async fn finish(client: &Client, directory: &Path) {
+pub async fn finish(client: &Client, directory: &Path) {
     let (status, export) =
         client.send_raw::<Value>(Method::GET, "/api/v1/audit-logs/export", None).await.expect("an answer");
     assert_eq!(status, 200);

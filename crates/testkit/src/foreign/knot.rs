@@ -33,9 +33,11 @@ impl Default for TsigKey {
 }
 
 pub struct Knot {
-    program: Program,
+    /// None while it is down.
+    program: Option<Program>,
     address: SocketAddr,
-    _folder: TempDir,
+    zones: Vec<String>,
+    folder: TempDir,
 }
 
 impl Knot {
@@ -46,17 +48,36 @@ impl Knot {
 
     async fn launch(zones: &[&str], key: &TsigKey) -> Result<Self, String> {
         let (folder, address) = (folder(), free_address());
-        let path = folder.path();
         for zone in zones {
-            must("a zone", std::fs::write(path.join(format!("{zone}.zone")), zone_file(zone)));
+            must("a zone", std::fs::write(folder.path().join(format!("{zone}.zone")), zone_file(zone)));
         }
-        let configuration = configuration(path, address, zones, key);
+        let zones = zones.iter().map(|it| (*it).to_owned()).collect();
+        let mut knot = Self { program: None, address, zones, folder };
+        knot.run(key).await?;
+        Ok(knot)
+    }
+
+    async fn run(&mut self, key: &TsigKey) -> Result<(), String> {
+        let path = self.folder.path();
+        let configuration = configuration(path, self.address, &self.zones, key);
         must("its configuration", std::fs::write(path.join("knot.conf"), configuration));
         let mut command = Command::new(program());
         command.args(["-c", "knot.conf", "-s", "knot.sock"]);
         let mut program = Program::start(command, path, ADVICE);
-        program.listening(address).await?;
-        Ok(Self { program, address, _folder: folder })
+        program.listening(self.address).await?;
+        self.program = Some(program);
+        Ok(())
+    }
+
+    /// Nobody answers at its address any more.
+    pub fn stop(&mut self) {
+        self.program = None;
+    }
+
+    /// The same zones, as they were changed, at the same address; from now on this key may change them.
+    pub async fn restart(&mut self, key: &TsigKey) {
+        self.stop();
+        must("knotd", self.run(key).await);
     }
 
     #[must_use]
@@ -67,7 +88,7 @@ impl Knot {
     /// What it has said so far.
     #[must_use]
     pub fn log(&self) -> String {
-        self.program.log()
+        self.program.as_ref().map(Program::log).unwrap_or_default()
     }
 }
 
@@ -77,7 +98,7 @@ fn program() -> PathBuf {
     if usual.exists() { usual } else { PathBuf::from("knotd") }
 }
 
-fn configuration(folder: &std::path::Path, address: SocketAddr, zones: &[&str], key: &TsigKey) -> String {
+fn configuration(folder: &std::path::Path, address: SocketAddr, zones: &[String], key: &TsigKey) -> String {
     let TsigKey { name, algorithm, secret } = key;
     let folder = folder.display();
     let (ip, port) = (address.ip(), address.port());
