@@ -35,11 +35,14 @@ pub(crate) fn update(it: AppConnection) -> Result<Statement, StoreError> {
     Ok(statement.guarded(Conflict::Missing))
 }
 
-/// A configuration names a connection by its id, which is unlike any other text in it.
+/// A configuration names a connection by its id, which is unlike any other text in it; so does an order by whose state
+/// something is to be removed outside.
 pub(crate) fn delete(id: ConnectionId) -> Statement {
     Statement::new(
         "DELETE FROM app_connection WHERE id = $1 AND NOT EXISTS (SELECT 1 FROM ca \
-         WHERE ca.project_id = app_connection.project_id AND ca.configuration LIKE $2)",
+         WHERE ca.project_id = app_connection.project_id AND ca.configuration LIKE $2) \
+         AND NOT EXISTS (SELECT 1 FROM external_order o \
+         WHERE o.project_id = app_connection.project_id AND o.phase <> 'done' AND o.state LIKE $2)",
         params![id, format!("%{id}%")],
     )
     .guarded_if(Conflict::InUse, "SELECT 1 FROM app_connection WHERE id = $1")

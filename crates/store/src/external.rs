@@ -25,7 +25,7 @@ pub enum ExternalChange {
     InsertConnection(Box<AppConnection>),
     /// All but id, project, app and the time it was made.
     UpdateConnection(Box<AppConnection>),
-    /// `InUse` while the configuration of a CA of its project, internal or external, names it.
+    /// `InUse` while the configuration of a CA of its project, internal or external, names it, or an order that is not done.
     DeleteConnection(ConnectionId),
     /// `BeingRenewed` if an order that renews the same certificate is under way.
     InsertOrder(Box<ExternalOrder>),

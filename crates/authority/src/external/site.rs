@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
 use chancery_model::external::{ExternalCa, ExternalCaKind};
+use chancery_model::order::ExternalOrder;
 
 use super::ca::place;
 use super::upstream::{Site, UpstreamCa};
@@ -35,5 +36,20 @@ impl Authority {
             }
         }
         Ok(Site { ca, secrets, connections, now: self.now() })
+    }
+
+    /// With the connections by which the order has left something outside, also where the CA has been given others since.
+    pub(super) async fn site_to_tidy(&self, ca: ExternalCa, order: &ExternalOrder) -> Result<Site, Error> {
+        let mut site = self.site_of(ca).await?;
+        // The state is in the kind's own words; an id in it is unlike any other text.
+        let state = order.state.to_string();
+        for connection in self.reader().connections(order.project_id).await? {
+            if state.contains(&connection.id.to_string())
+                && let Entry::Vacant(place) = site.connections.entry(connection.id)
+            {
+                place.insert(self.open_connection(&connection).await?);
+            }
+        }
+        Ok(site)
     }
 }

@@ -21,7 +21,7 @@ impl Turn<'_> {
             return self.finish(Write::default().with(self.tidied(&order, true)), None).await;
         };
         let implementation = authority.implementation(ca.kind())?;
-        let mut site = match authority.site_of(ca).await {
+        let mut site = match authority.site_to_tidy(ca, &order).await {
             Ok(site) => site,
             Err(Error::NotFound { .. }) => {
                 return self.not_yet(&order, &UpstreamError::lasting("an app connection was removed")).await;

@@ -281,6 +281,17 @@ pub async fn connections_read_back_and_are_kept_while_a_ca_names_them(world: &mu
     let ca = external(world, "public", acme(&zone));
     world.commit([insert_ca(&ca)]).await.unwrap();
     assert_eq!(world.refused([delete(&zone)]).await, Some(Conflict::InUse));
+    // What an order has set outside by a connection is removed by it, whatever the CA has been given since.
+    let mut open = order(world, &ca, world.id());
+    open.state = json!({ "record": { "connection_id": other.id } });
+    let tidied =
+        |done| change(E::TidyOrder { request_id: open.request_id, state: open.state.clone(), done, at: at(4) });
+    world.commit([insert_order(&open)]).await.unwrap();
+    assert_eq!(world.refused([delete(&other)]).await, Some(Conflict::InUse));
+    let end = change(E::EndOrder { request_id: open.request_id, quarantined: None, at: at(4) });
+    world.commit([end, tidied(false)]).await.unwrap();
+    assert_eq!(world.refused([delete(&other)]).await, Some(Conflict::InUse));
+    world.commit([tidied(true)]).await.unwrap();
     world.commit([delete(&other)]).await.unwrap();
     world.commit([Change::DeleteCa(ca.id), delete(&zone)]).await.unwrap();
     assert!(reader.connections(project).await.unwrap().is_empty());
