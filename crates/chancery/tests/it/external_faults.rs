@@ -272,7 +272,7 @@ fn cases(foreign: String) -> Vec<Case> {
         case("other-certificate", swapped, Failed, "names that were not asked for"),
         case(
             "no-certificate",
-            first(1, "certZ", |_| Meddling::Rewrite(Box::new(|_| "<html>".to_owned()))),
+            first(ALWAYS, "certZ", |_| Meddling::Rewrite(Box::new(|_| "<html>".to_owned()))),
             Failed,
             "in place of a certificate",
         ),

@@ -158,7 +158,6 @@ async fn an_order_whose_node_falls_silent_is_gone_on_with_by_another() {
         world.clock.advance_seconds(LEASE);
         let ended = all_over(&other, std::slice::from_ref(&id)).await.remove(0);
         assert_eq!(ended["status"], "issued", "{part}: {ended:#}");
-        assert!(!silent.is_finished(), "{part}: it was not silent");
         way.ca.let_go();
         way.dns.let_go();
         tokio::time::timeout(TIMEOUT, silent).await.expect("it wakes up").unwrap();

@@ -28,7 +28,7 @@ const BODY_MAX: usize = 1024 * 1024;
 /// What becomes of one exchange.
 pub enum Meddling {
     Pass,
-    /// An answer without asking. Members of the body are whatever the test says.
+    /// An answer without asking.
     Answer {
         status: u16,
         headers: Vec<(&'static str, String)>,
@@ -42,7 +42,7 @@ pub enum Meddling {
     Delay(Duration),
     /// The answer arrives when the test says so ([`Meddler::let_go`]).
     Hold,
-    /// Another body in place of the service's.
+    /// Another body in place of the service's, if it did as asked.
     Rewrite(Box<dyn FnOnce(String) -> String + Send>),
 }
 
@@ -58,7 +58,7 @@ pub struct Exchange {
 }
 
 impl Exchange {
-    /// The last but one part of the path, or the last: `order-plz`, `finalize-order`, `certZ`.
+    /// Whether this is a part of the path: `order-plz`, `finalize-order`, `certZ`.
     #[must_use]
     pub fn is_at(&self, part: &str) -> bool {
         self.path.split('/').any(|it| it == part)
@@ -232,7 +232,7 @@ impl State {
                 released.changed().await.map_err(|_| Cut)?;
                 Ok(passed_on(status, headers, answer))
             }
-            Meddling::Rewrite(rewrite) => {
+            Meddling::Rewrite(rewrite) if status.is_success() => {
                 let text = rewrite(String::from_utf8_lossy(&answer).into_owned());
                 Ok(passed_on(status, headers, Bytes::from(text)))
             }
