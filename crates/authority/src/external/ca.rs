@@ -119,6 +119,15 @@ impl Authority {
         call.requester.require(Permission::CaEdit)?;
         let mut ca = self.external_ca_of(call.project_id(), id).await?;
         let implementation = self.implementation(ca.kind())?;
+        // Proofs under way are made with the key of the account (RFC 8555 §8.1).
+        let open = self.reader().open_orders(id).await?;
+        if open > 0 {
+            let text = format!(
+                "{open} orders are under way at the certification authority '{}', and their proofs are made with the present key; wait for them or cancel them",
+                ca.name
+            );
+            return Err(Error::conflict("ca.orders_open", text));
+        }
         loop {
             let site = self.site_of(ca.clone()).await?;
             let was_prepared = site.secrets.contains_key(NEXT_ACCOUNT_KEY);

@@ -2,8 +2,10 @@
 
 use chancery_model::ConnectionId;
 use chancery_model::external::{
-    AcmeConfiguration, ChallengeKind, ConnectionApp, DigicertConfiguration, ExternalConfiguration, VaultConfiguration,
+    AcmeConfiguration, ChallengeKind, ConnectionApp, DigicertConfiguration, ExternalCa, ExternalConfiguration,
+    VaultConfiguration,
 };
+use serde_json::Value;
 
 use crate::error::Error;
 
@@ -111,17 +113,38 @@ fn digicert(it: &DigicertConfiguration) -> Result<(), Error> {
     if it.organization_id <= 0 {
         return refuse("digicert.organization", "organizationId", "must be a number above 0");
     }
-    let product = it.product_name_id.as_str();
-    if product.is_empty()
-        || product.len() > 64
-        || !product.bytes().all(|it| it.is_ascii_alphanumeric() || b"_-".contains(&it))
-    {
+    if !is_product(&it.product_name_id) {
         return refuse("digicert.product", "productNameId", "must be a product's name id such as ssl_plus");
     }
     if it.dcv_method.as_deref().is_some_and(|method| !DCV_METHODS.contains(&method)) {
         return refuse("digicert.dcv", "dcvMethod", format!("must be one of {}", DCV_METHODS.join(", ")));
     }
     Ok(())
+}
+
+/// Faults of what a profile says in place of the settings of a CA at DigiCert; other kinds read nothing of it.
+pub(crate) fn overrides(ca: &ExternalCa, given: &Value) -> Vec<(&'static str, String)> {
+    if !matches!(ca.configuration, ExternalConfiguration::Digicert(_)) {
+        return Vec::new();
+    }
+    let mut faults = Vec::new();
+    let given = |name: &str| given.get(name).filter(|it| !it.is_null() && it.as_str() != Some(""));
+    if given("productNameId").is_some_and(|it| !it.as_str().is_some_and(is_product)) {
+        faults.push(("externalConfigs.productNameId", "must be a product's name id such as ssl_plus".to_owned()));
+    }
+    let number = |it: &Value| it.as_i64().or_else(|| it.as_str()?.parse().ok());
+    if given("organizationId").is_some_and(|it| !number(it).is_some_and(|id| id > 0)) {
+        faults.push(("externalConfigs.organizationId", "must be a number above 0".to_owned()));
+    }
+    if given("dcvMethod").is_some_and(|it| !it.as_str().is_some_and(|method| DCV_METHODS.contains(&method))) {
+        faults.push(("externalConfigs.dcvMethod", format!("must be one of {}", DCV_METHODS.join(", "))));
+    }
+    faults
+}
+
+/// It becomes a part of a path at the service.
+fn is_product(text: &str) -> bool {
+    (1..=64).contains(&text.len()) && text.bytes().all(|it| it.is_ascii_alphanumeric() || b"_-".contains(&it))
 }
 
 fn vault(it: &VaultConfiguration) -> Result<(), Error> {
@@ -249,6 +272,44 @@ mod tests {
             let mut it = sample();
             edit(&mut it);
             assert_eq!(acme(&it).err().map(|error| error.code()), *expected, "{it:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_profile_says_to_digicert_is_judged_like_the_cas_own_settings() {
+        let configuration = ExternalConfiguration::Digicert(DigicertConfiguration {
+            connection_id: connection(),
+            organization_id: 1,
+            product_name_id: "ssl_plus".to_owned(),
+            dcv_method: None,
+        });
+        let ca = |configuration| ExternalCa {
+            id: chancery_model::CaId::from_uuid(Uuid::nil()),
+            project_id: chancery_model::ProjectId::from_uuid(Uuid::nil()),
+            name: "it".to_owned(),
+            status: chancery_model::authority::CaStatus::Active,
+            configuration,
+            standing: Value::Null,
+            sealed: None,
+            created_at: chancery_model::Timestamp::from_seconds(0),
+            updated_at: chancery_model::Timestamp::from_seconds(0),
+        };
+        let (digicert, acme) = (ca(configuration), ca(ExternalConfiguration::Acme(sample())));
+        for (text, expected) in [
+            (r#"{"productNameId":"ssl_basic","organizationId":"7","dcvMethod":"email","other":1}"#, &[][..]),
+            (r#"{"productNameId":"","organizationId":null}"#, &[]),
+            (r#"{"productNameId":"../../x"}"#, &["externalConfigs.productNameId"]),
+            (r#"{"productNameId":".."}"#, &["externalConfigs.productNameId"]),
+            (
+                r#"{"productNameId":7,"organizationId":0}"#,
+                &["externalConfigs.productNameId", "externalConfigs.organizationId"],
+            ),
+            (r#"{"dcvMethod":"none"}"#, &["externalConfigs.dcvMethod"]),
+        ] {
+            let given = serde_json::from_str(text).unwrap();
+            let fields: Vec<_> = overrides(&digicert, &given).into_iter().map(|it| it.0).collect();
+            assert_eq!(fields, expected, "{text}");
+            assert_eq!(overrides(&acme, &given), [], "{text}");
         }
     }
 

@@ -63,6 +63,9 @@ fn external_problems(
         let message = "a CA that is run elsewhere answers later, when nobody is there to take the key; use stored, or none with CSRs";
         problems.push(RuleProblem::new("keyCustody", "profile.custody", message.to_owned()));
     }
+    let given = profile.settings.external_configs.as_ref();
+    let faults = given.map(|given| crate::external::overrides(ca, given)).unwrap_or_default();
+    problems.extend(faults.into_iter().map(|(field, message)| RuleProblem::new(field, "profile.external", message)));
     problems
 }
 

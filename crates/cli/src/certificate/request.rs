@@ -256,12 +256,7 @@ pub(super) async fn request(
 }
 
 /// Looks at the request until it is issued or has failed, at most so long.
-async fn wait_for(
-    client: &Client,
-    answer: Value,
-    patience: Duration,
-    output: Output,
-) -> Result<Value, CliError> {
+async fn wait_for(client: &Client, answer: Value, patience: Duration, output: Output) -> Result<Value, CliError> {
     let id = text_at(&answer, "/certificateRequestId");
     let deadline = Instant::now() + patience;
     let mut told = String::new();
