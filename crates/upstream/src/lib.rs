@@ -9,8 +9,8 @@
 //! | [`fresh`] | tells a step that follows its own reservation from one that resumes another's |
 //! | [`vault`] | kind `vault`: the PKI engine of Vault and OpenBao |
 //!
-//! Everything goes out through `egress`. Nothing is kept here between two calls: what must last is returned to the core,
-//! which writes it down. A step that was done and not written down is done again, so each must bear that.
+//! Everything goes out through `egress`. Nothing that matters is kept here between two calls: what must last is returned to
+//! the core, which writes it down. A step that was done and not written down is done again, so each must bear that.
 //!
 //! Made by `server`. Must not know the store, HTTP servers or template rules. Start reading at [`Outside`].
 
@@ -79,6 +79,11 @@ impl Upstream for Outside {
                 | ConnectionApp::DnsMadeEasy
                 | ConnectionApp::AzureDns
                 | ConnectionApp::Gcp
+                | ConnectionApp::DigitalOcean
+                | ConnectionApp::Hetzner
+                | ConnectionApp::Desec
+                | ConnectionApp::Gandi
+                | ConnectionApp::Ovh
                 | ConnectionApp::Rfc2136
                 | ConnectionApp::DnsWebhook
                 | ConnectionApp::DnsExec => self.dns.check_connection(connection).await,

@@ -61,7 +61,8 @@ words! {
     /// Who changes DNS records.
     DnsProvider {
         Route53 => "route53", Cloudflare => "cloudflare", DnsMadeEasy => "dns-made-easy", AzureDns => "azure-dns",
-        GoogleCloudDns => "google-cloud-dns", Rfc2136 => "rfc2136", Webhook => "webhook", Exec => "exec",
+        GoogleCloudDns => "google-cloud-dns", DigitalOcean => "digitalocean", Hetzner => "hetzner", Desec => "desec",
+        Gandi => "gandi", Ovh => "ovh", Rfc2136 => "rfc2136", Webhook => "webhook", Exec => "exec",
     }
     /// How control of a name is proved to DigiCert.
     DcvMethod {

@@ -142,6 +142,70 @@ pub const APPS: &[AppSchema] = &[
         }],
     },
     AppSchema {
+        app: ConnectionApp::DigitalOcean,
+        title: "DigitalOcean",
+        methods: &[MethodSchema {
+            name: "api-token",
+            fields: &[
+                secret("apiToken", "Personal access token that may read, create and delete in Domains."),
+                endpoint("Of the API, where it is not the public one."),
+            ],
+        }],
+    },
+    AppSchema {
+        app: ConnectionApp::Hetzner,
+        title: "Hetzner Cloud DNS",
+        methods: &[MethodSchema {
+            name: "api-token",
+            fields: &[
+                secret("apiToken", "API token of the Cloud project that has the zones; read and write."),
+                endpoint("Of the API, where it is not the public one."),
+            ],
+        }],
+    },
+    AppSchema {
+        app: ConnectionApp::Desec,
+        title: "deSEC",
+        methods: &[MethodSchema {
+            name: "api-token",
+            fields: &[
+                secret("apiToken", "Token that may write TXT records of the domains concerned."),
+                endpoint("Of the API, where it is not the public one."),
+            ],
+        }],
+    },
+    AppSchema {
+        app: ConnectionApp::Gandi,
+        title: "Gandi LiveDNS",
+        methods: &[MethodSchema {
+            name: "personal-access-token",
+            fields: &[
+                secret(
+                    "apiToken",
+                    "Personal access token that may manage the technical configurations of the domains concerned.",
+                ),
+                endpoint("Of the API, where it is not the public one."),
+            ],
+        }],
+    },
+    AppSchema {
+        app: ConnectionApp::Ovh,
+        title: "OVHcloud",
+        methods: &[MethodSchema {
+            name: "application-key",
+            fields: &[
+                needed("applicationKey", "Key of the application."),
+                secret("applicationSecret", "Its secret."),
+                secret("consumerKey", "Consumer key that was validated for the application."),
+                shaped(
+                    FieldForm::OneOf(&["ovh-eu", "ovh-ca", "ovh-us"]),
+                    optional("region", "Which of its APIs has the account: ovh-eu (default), ovh-ca or ovh-us."),
+                ),
+                endpoint("Of the API, where it is none of these."),
+            ],
+        }],
+    },
+    AppSchema {
         app: ConnectionApp::Rfc2136,
         title: "DNS server with dynamic updates (RFC 2136)",
         methods: &[MethodSchema {

@@ -24,7 +24,8 @@ pub struct AcmeArguments {
     #[arg(long)]
     email: Option<String>,
     /// Who changes DNS records, as [SUFFIX=]PROVIDER:CONNECTION[:HOSTED-ZONE]; without a suffix for every name; may be
-    /// repeated. Providers: route53, cloudflare, dns-made-easy, azure-dns, google-cloud-dns, rfc2136, webhook, exec
+    /// repeated. Providers: route53, cloudflare, dns-made-easy, azure-dns, google-cloud-dns, digitalocean, hetzner, desec,
+    /// gandi, ovh, rfc2136, webhook, exec
     #[arg(long = "zone", value_name = "ZONE", value_parser = zone)]
     zones: Vec<Zone>,
     /// dns-01, http-01 or tls-alpn-01, in order of preference; may be repeated [default: dns-01 with a zone, else http-01]

@@ -1,13 +1,13 @@
 //! Cloudflare's API v4. A value is a record of its own there, so others are never touched.
 
-use chancery_authority::external::{Asking, OpenedConnection, UpstreamError};
+use chancery_authority::external::{OpenedConnection, UpstreamError};
 use chancery_egress::{Egress, HeaderMap, Method};
 use chancery_model::Clock;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::rest::{Rest, endpoint, put_secret, quoted, unquoted};
-use super::{DnsProvider, TTL, Txt};
+use super::rest::{Rest, endpoint, quoted, token_headers, unquoted};
+use super::{TTL, Txt};
 
 const PUBLIC: &str = "https://api.cloudflare.com/client/v4";
 const PER_PAGE: &str = "50";
@@ -58,10 +58,7 @@ impl<'c> Cloudflare<'c> {
     }
 
     fn headers(&self) -> Result<HeaderMap, UpstreamError> {
-        let mut headers = HeaderMap::new();
-        let bearer = format!("Bearer {}", self.connection.required("apiToken")?);
-        put_secret(&mut headers, "authorization", "apiToken", &bearer)?;
-        Ok(headers)
+        token_headers(self.connection, "Bearer", "apiToken")
     }
 
     /// Zone ids are 32 hex digits; anything else is the zone's name.
@@ -147,19 +144,7 @@ impl<'c> Cloudflare<'c> {
     }
 }
 
-impl DnsProvider for Cloudflare<'_> {
-    fn add_txt<'a>(&'a self, txt: Txt<'a>) -> Asking<'a, ()> {
-        Box::pin(self.add(txt))
-    }
-
-    fn remove_txt<'a>(&'a self, txt: Txt<'a>) -> Asking<'a, ()> {
-        Box::pin(self.remove(txt))
-    }
-
-    fn check(&self) -> Asking<'_, ()> {
-        Box::pin(self.verify())
-    }
-}
+super::provider!(Cloudflare);
 
 fn said(body: &Value) -> Option<String> {
     let errors = body.get("errors")?.as_array()?;

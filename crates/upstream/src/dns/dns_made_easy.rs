@@ -3,14 +3,14 @@
 use std::time::{Duration, SystemTime};
 
 use aws_lc_rs::hmac;
-use chancery_authority::external::{Asking, OpenedConnection, UpstreamError};
+use chancery_authority::external::{OpenedConnection, UpstreamError};
 use chancery_egress::{Egress, EgressReply, HeaderMap, HeaderValue, Method};
 use chancery_model::Clock;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::rest::{Rest, endpoint, put_secret, quoted, unquoted};
-use super::{DnsProvider, TTL, Txt};
+use super::{TTL, Txt};
 
 const PUBLIC: &str = "https://api.dnsmadeeasy.com/V2.0";
 const PAGES_MAX: u32 = 40;
@@ -151,19 +151,7 @@ impl<'c> DnsMadeEasy<'c> {
     }
 }
 
-impl DnsProvider for DnsMadeEasy<'_> {
-    fn add_txt<'a>(&'a self, txt: Txt<'a>) -> Asking<'a, ()> {
-        Box::pin(self.add(txt))
-    }
-
-    fn remove_txt<'a>(&'a self, txt: Txt<'a>) -> Asking<'a, ()> {
-        Box::pin(self.remove(txt))
-    }
-
-    fn check(&self) -> Asking<'_, ()> {
-        Box::pin(self.verify())
-    }
-}
+super::provider!(DnsMadeEasy);
 
 fn said(body: &Value) -> Option<String> {
     let errors = body.get("error")?;

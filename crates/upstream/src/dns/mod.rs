@@ -5,7 +5,8 @@
 //! |---|---|
 //! | `lookup.rs` | questions to resolvers and to the servers of a zone |
 //! | `rest.rs` | what the providers with an HTTP API share |
-//! | `rfc2136.rs`, `cloudflare.rs`, `route53.rs` (`sigv4.rs`), `azure.rs`, `google.rs`, `dns_made_easy.rs` | providers |
+//! | `sets.rs` | single values where an API knows only whole sets |
+//! | `rfc2136.rs`, `cloudflare.rs`, `route53.rs` (`sigv4.rs`), `azure.rs`, `google.rs`, `dns_made_easy.rs`, `digitalocean.rs`, `hetzner.rs`, `desec.rs`, `gandi.rs`, `ovh.rs` | providers |
 //! | `webhook.rs`, `exec.rs` | the user's own endpoint, the operator's own program |
 //!
 //! Called by the ACME kind and by `lib.rs` (trying a connection); start reading at [`Dns`]. Must not know ACME: a value is a text here. A name may have
@@ -14,13 +15,19 @@
 
 mod azure;
 mod cloudflare;
+mod desec;
+mod digitalocean;
 mod dns_made_easy;
 mod exec;
+mod gandi;
 mod google;
+mod hetzner;
 mod lookup;
+mod ovh;
 mod rest;
 mod rfc2136;
 mod route53;
+mod sets;
 mod sigv4;
 mod webhook;
 
@@ -34,6 +41,7 @@ use chancery_egress::Egress;
 use chancery_model::external::{ConnectionApp, DnsZone, ExternalConfiguration};
 use chancery_model::{Clock, Randomness};
 use serde::{Deserialize, Serialize};
+use tokio::sync::Mutex;
 
 use crate::OutsideConfig;
 
@@ -65,6 +73,26 @@ trait DnsProvider: Send + Sync {
     fn check(&self) -> Asking<'_, ()>;
 }
 
+/// [`DnsProvider`] for a type that has `add`, `remove` and `verify`.
+macro_rules! provider {
+    ($name:ident) => {
+        impl super::DnsProvider for $name<'_> {
+            fn add_txt<'a>(&'a self, txt: super::Txt<'a>) -> chancery_authority::external::Asking<'a, ()> {
+                Box::pin(self.add(txt))
+            }
+
+            fn remove_txt<'a>(&'a self, txt: super::Txt<'a>) -> chancery_authority::external::Asking<'a, ()> {
+                Box::pin(self.remove(txt))
+            }
+
+            fn check(&self) -> chancery_authority::external::Asking<'_, ()> {
+                Box::pin(self.verify())
+            }
+        }
+    };
+}
+use provider;
+
 /// Where the record that proves a name belongs. Kept in the order's state: what was set is removed from the same place.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Placement {
@@ -90,6 +118,8 @@ pub struct Dns {
     hooks: BTreeMap<String, PathBuf>,
     clock: Arc<dyn Clock>,
     randomness: Arc<dyn Randomness>,
+    /// Taken by who changes a whole set of values.
+    turn: Arc<Mutex<()>>,
     /// In place of the system's resolvers.
     system: Option<Vec<SocketAddr>>,
     /// Where the servers of zones listen.
@@ -104,6 +134,7 @@ impl Dns {
             hooks: config.dns_hooks.clone(),
             clock: Arc::clone(&config.clock),
             randomness: Arc::clone(&config.randomness),
+            turn: Arc::default(),
             system: None,
             port: 53,
         }
@@ -162,6 +193,11 @@ impl Dns {
             ConnectionApp::DnsMadeEasy => Box::new(dns_made_easy::DnsMadeEasy::new(egress, clock, connection)?),
             ConnectionApp::AzureDns => Box::new(azure::Azure::new(egress, clock, connection)?),
             ConnectionApp::Gcp => Box::new(google::Google::new(egress, clock, connection)?),
+            ConnectionApp::DigitalOcean => Box::new(digitalocean::DigitalOcean::new(egress, clock, connection)?),
+            ConnectionApp::Hetzner => Box::new(hetzner::Hetzner::new(egress, clock, connection)?),
+            ConnectionApp::Desec => Box::new(desec::Desec::new(egress, clock, &self.turn, connection)?),
+            ConnectionApp::Gandi => Box::new(gandi::Gandi::new(egress, clock, &self.turn, connection)?),
+            ConnectionApp::Ovh => Box::new(ovh::Ovh::new(egress, clock, connection)?),
             ConnectionApp::Rfc2136 => Box::new(rfc2136::Rfc2136::new(egress, clock, &*self.randomness, connection)?),
             ConnectionApp::DnsWebhook => Box::new(webhook::Webhook::new(egress, clock, connection)?),
             ConnectionApp::DnsExec => Box::new(exec::Exec::new(&self.hooks, connection)?),
@@ -206,6 +242,11 @@ fn connection<'a>(site: &'a Site, placement: &Placement) -> Result<&'a OpenedCon
 /// The zone with the longest suffix of whole labels.
 fn zone_of<'a>(zones: &'a [DnsZone], name: &str) -> Option<&'a DnsZone> {
     zones.iter().filter(|zone| is_under(name, &zone.zone)).max_by_key(|zone| zone.zone.len())
+}
+
+/// The name within the zone as most APIs want it, `@` for the zone itself.
+fn relative_or_at<'a>(name: &'a str, zone: &str) -> Result<&'a str, UpstreamError> {
+    relative(name, zone).map(|it| if it.is_empty() { "@" } else { it })
 }
 
 /// Whether the name is the zone or lies in it; in the empty zone lies every name.

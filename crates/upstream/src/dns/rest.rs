@@ -69,6 +69,14 @@ impl Rest<'_> {
         if reply.status.is_success() { Ok(()) } else { Err(self.refusal(reply)) }
     }
 
+    /// The zone is not there, or not for these credentials: services do not tell the two apart.
+    pub fn no_zone(&self, zone: &str) -> UpstreamError {
+        UpstreamError::lasting(format!(
+            "{}: the credentials see no zone {zone}; let them change it, or correct hostedZoneId",
+            self.whom
+        ))
+    }
+
     pub fn refusal(&self, reply: &EgressReply) -> UpstreamError {
         let said = serde_json::from_slice(&reply.body).ok().and_then(|body| (self.said)(&body)).unwrap_or_default();
         exchange::refused(self.whom, reply, &said, self.clock.now())
@@ -89,6 +97,18 @@ pub(super) fn https(field: &str, text: &str) -> Result<Url, UpstreamError> {
     url.set_query(None);
     url.set_fragment(None);
     Ok(url)
+}
+
+/// `Authorization` by a token of the connection; what it does not name is added by [`Rest::send`].
+pub(super) fn token_headers(
+    connection: &OpenedConnection,
+    scheme: &str,
+    field: &'static str,
+) -> Result<HeaderMap, UpstreamError> {
+    let mut headers = HeaderMap::new();
+    let value = Zeroizing::new(format!("{scheme} {}", connection.required(field)?));
+    put_secret(&mut headers, "authorization", field, &value)?;
+    Ok(headers)
 }
 
 /// Adds a header that no log may show.

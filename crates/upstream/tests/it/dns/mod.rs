@@ -8,11 +8,16 @@
 
 mod azure;
 mod cloudflare;
+mod desec;
+mod digitalocean;
 mod dns_made_easy;
 mod fake_server;
+mod gandi;
 mod google;
+mod hetzner;
 mod knot;
 mod lookup;
+mod ovh;
 mod rfc2136;
 mod route53;
 mod webhook;
