@@ -133,7 +133,7 @@ pub(crate) fn overrides(ca: &ExternalCa, given: &Value) -> Vec<(&'static str, St
         faults.push(("externalConfigs.productNameId", "must be a product's name id such as ssl_plus".to_owned()));
     }
     let number = |it: &Value| it.as_i64().or_else(|| it.as_str()?.parse().ok());
-    if given("organizationId").is_some_and(|it| !number(it).is_some_and(|id| id > 0)) {
+    if given("organizationId").is_some_and(|it| number(it).is_none_or(|id| id <= 0)) {
         faults.push(("externalConfigs.organizationId", "must be a number above 0".to_owned()));
     }
     if given("dcvMethod").is_some_and(|it| !it.as_str().is_some_and(|method| DCV_METHODS.contains(&method))) {
