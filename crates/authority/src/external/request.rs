@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use chancery_model::RequestId;
 use chancery_model::audit::AuditEvent;
 use chancery_model::external::ChallengeKind;
 use chancery_model::job::{JobKey, JobKind, NewJob};
 use chancery_model::order::{ExternalOrder, OrderPhase};
 use chancery_model::permission::Permission;
 use chancery_model::request::{CertificateRequest, RequestStatus};
+use chancery_model::{RequestId, Timestamp};
 use chancery_store::{Change, Conflict, StoreError, Write};
 use serde_json::json;
 use tokio::time::Instant;
@@ -17,6 +17,8 @@ use crate::Authority;
 use crate::call::Call;
 use crate::error::Error;
 
+/// From a look that met with trouble to the next that somebody may ask for.
+const TROUBLED_LOOK_SECONDS: i64 = 30;
 /// Between two looks at a request that somebody waits for; another node may be the one that ends it.
 const LOOK: Duration = Duration::from_millis(250);
 
@@ -90,10 +92,20 @@ impl Authority {
             let now = self.now();
             let object = Some(("request", id.as_uuid()));
             let audit = call.audit(now, AuditEvent::ValidationTriggered, object, json!({}));
-            self.commit(Write::default().with(Change::ScheduleJob(advancing(order, now))).audited(audit)).await?;
+            let job = advancing(order, self.not_too_often(order, &request).await?);
+            self.commit(Write::default().with(Change::ScheduleJob(job)).audited(audit)).await?;
             self.wake_jobs();
         }
         Ok((request, order))
+    }
+
+    /// Now; but where something is in the way, so many seconds after the last look: a CA that asked to be left alone is not
+    /// asked by every impatient caller.
+    async fn not_too_often(&self, order: &ExternalOrder, request: &CertificateRequest) -> Result<Timestamp, Error> {
+        let key = advancing(order, self.now()).key;
+        let is_in_trouble = self.reader().job(key).await?.is_some_and(|job| job.attempts > 0);
+        let earliest = request.updated_at.plus_seconds(if is_in_trouble { TROUBLED_LOOK_SECONDS } else { 0 });
+        Ok(earliest.max(self.now()))
     }
 
     /// What this server's challenge listeners answer for a token (HTTP-01) or name (TLS-ALPN-01): key authorizations. Public:
@@ -109,7 +121,7 @@ impl Authority {
 }
 
 /// The job that takes an order on.
-pub(crate) fn advancing(order: &ExternalOrder, due_at: chancery_model::Timestamp) -> NewJob {
+pub(crate) fn advancing(order: &ExternalOrder, due_at: Timestamp) -> NewJob {
     NewJob {
         key: JobKey { kind: JobKind::AdvanceOrder, object: order.request_id.as_uuid() },
         project_id: order.project_id,

@@ -30,6 +30,9 @@ use tokio_rustls::LazyConfigAcceptor;
 use super::Challenges;
 use crate::config::Limits;
 
+/// A validating CA says what it wants at once; who is silent keeps a place from others.
+const HANDSHAKE: Duration = Duration::from_secs(4);
+
 const ALPN: &[u8] = b"acme-tls/1";
 
 /// Handshakes at once. A CA looks from a handful of places; whoever else connects shall not cost more than this.
@@ -87,7 +90,7 @@ impl TlsChallenges {
         if !self.challenges.permits(remote.to_canonical()) {
             return;
         }
-        match tokio::time::timeout(self.limits.header_timeout, self.handshake(stream, provider)).await {
+        match tokio::time::timeout(HANDSHAKE.min(self.limits.header_timeout), self.handshake(stream, provider)).await {
             Ok(Ok(name)) => tracing::debug!(%remote, name, "A TLS-ALPN-01 challenge was answered."),
             Ok(Err(error)) => tracing::debug!(%remote, %error, "A TLS-ALPN-01 handshake failed."),
             Err(_) => tracing::debug!(%remote, "A TLS-ALPN-01 handshake took too long."),
