@@ -455,7 +455,7 @@ mod tests {
                     "ttl": "90d",
                 },
                 "metadata": [{"key": "team", "value": "a=b"}],
-                "wait": 60,
+                "wait": 2,
             })
         );
     }
