@@ -4,7 +4,7 @@
 //! done or headers are complete. Bodies and the time of a call are bounded by the door.
 
 use std::convert::Infallible;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,6 +30,33 @@ use crate::peer::{Network, caller};
 /// Pause after the system refused to accept, for instance because no file descriptor is left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// The next connection and its place, until `stop` is sent or dropped.
+pub(crate) async fn next_connection(
+    tcp: &TcpListener,
+    places: &Arc<Semaphore>,
+    stop: &mut oneshot::Receiver<()>,
+) -> Option<(OwnedSemaphorePermit, TcpStream, SocketAddr)> {
+    loop {
+        let next = async {
+            // The place is taken before the connection: what cannot be served stays in the kernel's queue.
+            let place = Arc::clone(places).acquire_owned().await.ok()?;
+            Some((place, tcp.accept().await))
+        };
+        let accepted = tokio::select! {
+            biased;
+            _ = &mut *stop => return None,
+            accepted = next => accepted,
+        };
+        match accepted? {
+            (place, Ok((stream, remote))) => return Some((place, stream, remote)),
+            (_, Err(error)) => {
+                tracing::warn!(%error, "A connection could not be accepted.");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
 /// What every connection is served with.
 pub struct Listener {
     pub router: Router,
@@ -47,29 +74,9 @@ impl Listener {
         let graceful = GracefulShutdown::new();
         let listener = Arc::new(self);
         let mut connections = JoinSet::new();
-        loop {
-            let next = async {
-                // The place is taken before the connection: what cannot be served stays in the kernel's queue.
-                let place = Arc::clone(&places).acquire_owned().await.ok()?;
-                Some((place, tcp.accept().await))
-            };
-            let accepted = tokio::select! {
-                biased;
-                _ = &mut stop => break,
-                accepted = next => accepted,
-            };
+        while let Some((place, stream, remote)) = next_connection(&tcp, &places, &mut stop).await {
             while connections.try_join_next().is_some() {}
-            match accepted {
-                Some((place, Ok((stream, remote)))) => {
-                    let serving = Arc::clone(&listener).connection(stream, remote.ip(), graceful.watcher(), place);
-                    connections.spawn(serving);
-                }
-                Some((_, Err(error))) => {
-                    tracing::warn!(%error, "A connection could not be accepted.");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                }
-                None => break,
-            }
+            connections.spawn(Arc::clone(&listener).connection(stream, remote.ip(), graceful.watcher(), place));
         }
         drop(tcp);
         if tokio::time::timeout(stop_timeout, graceful.shutdown()).await.is_err() {

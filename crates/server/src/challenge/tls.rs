@@ -29,6 +29,7 @@ use tokio_rustls::LazyConfigAcceptor;
 
 use super::Challenges;
 use crate::config::Limits;
+use crate::listener::next_connection;
 
 /// A validating CA says what it wants at once; who is silent keeps a place from others.
 const HANDSHAKE: Duration = Duration::from_secs(4);
@@ -40,9 +41,6 @@ const HANDSHAKES_MAX: usize = 64;
 
 /// Nobody is shown the certificate twice.
 const VALIDITY_SECONDS: i64 = 3_600;
-
-/// Pause after the system refused to accept.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 pub struct TlsChallenges {
     pub challenges: Challenges,
@@ -57,31 +55,13 @@ impl TlsChallenges {
         let places = Arc::new(Semaphore::new(HANDSHAKES_MAX.min(self.limits.connections_max)));
         let (listener, provider) = (Arc::new(self), Arc::new(provider::default_provider()));
         let mut connections = JoinSet::new();
-        loop {
-            let next = async {
-                let place = Arc::clone(&places).acquire_owned().await.ok()?;
-                Some((place, tcp.accept().await))
-            };
-            let accepted = tokio::select! {
-                biased;
-                _ = &mut stop => break,
-                accepted = next => accepted,
-            };
+        while let Some((place, stream, remote)) = next_connection(&tcp, &places, &mut stop).await {
             while connections.try_join_next().is_some() {}
-            match accepted {
-                Some((place, Ok((stream, remote)))) => {
-                    let (listener, provider) = (Arc::clone(&listener), Arc::clone(&provider));
-                    connections.spawn(async move {
-                        listener.connection(stream, remote.ip(), provider).await;
-                        drop(place);
-                    });
-                }
-                Some((_, Err(error))) => {
-                    tracing::warn!(%error, "A connection for a TLS-ALPN-01 challenge could not be accepted.");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                }
-                None => break,
-            }
+            let (listener, provider) = (Arc::clone(&listener), Arc::clone(&provider));
+            connections.spawn(async move {
+                listener.connection(stream, remote.ip(), provider).await;
+                drop(place);
+            });
         }
         connections.shutdown().await;
     }
