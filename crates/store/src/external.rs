@@ -183,12 +183,6 @@ impl Reader {
         rows.into_iter().map(from_row).collect()
     }
 
-    /// The CA that an order is under way at, or was; of any project.
-    pub async fn external_ca_of_order(&self, request: RequestId) -> Result<Option<ExternalCa>, StoreError> {
-        let sql = select!("JOIN external_order o ON o.ca_id = ca.id WHERE o.request_id = $1 AND ca.kind <> 'internal'");
-        self.point(Query::new("ca", sql, params![request])).await?.map(from_row).transpose()
-    }
-
     /// Of a CA of either kind.
     pub async fn ca_summary(&self, project: ProjectId, id: CaId) -> Result<Option<CaSummary>, StoreError> {
         let sql = "SELECT id, name, status, NULLIF(kind, 'internal') FROM ca WHERE id = $1 AND project_id = $2";

@@ -120,13 +120,6 @@ impl Reader {
         self.point(Query::new("external_order", SELECT, params![request, project])).await?.map(from_row).transpose()
     }
 
-    /// The order under way that renews the certificate.
-    pub async fn order_renewing(&self, certificate: CertificateId) -> Result<Option<RequestId>, StoreError> {
-        let sql = "SELECT request_id FROM external_order WHERE renews = $1 AND phase = 'ordering'";
-        let row = self.point(Query::new("external_order", sql, params![certificate])).await?;
-        row.map(|mut row| row.id("request_id")).transpose()
-    }
-
     /// How many orders have ended that were to renew the certificate.
     pub async fn ended_orders_renewing(&self, certificate: CertificateId) -> Result<u32, StoreError> {
         let sql = "SELECT COUNT(*) FROM external_order WHERE renews = $1 AND phase <> 'ordering'";

@@ -244,10 +244,9 @@ pub async fn an_external_ca_is_kept_while_a_profile_or_an_order_needs_it(world: 
     assert_eq!(world.reader().open_orders(ca.id).await, Ok(1));
     world.commit([tidy(second.request_id, true)]).await.unwrap();
     assert_eq!(world.reader().open_orders(ca.id).await, Ok(0));
-    assert!(world.reader().external_ca_of_order(second.request_id).await.unwrap() == Some(ca.clone()));
+    assert!(world.reader().external_ca(world.project.id, ca.id).await.unwrap() == Some(ca.clone()));
     world.commit([delete.clone()]).await.unwrap();
     assert!(world.reader().external_ca(world.project.id, ca.id).await.unwrap().is_none());
-    assert!(world.reader().external_ca_of_order(second.request_id).await.unwrap().is_none());
     assert_eq!(stored(world, second.request_id).await.phase, OrderPhase::Done, "what was done is still known");
     assert_eq!(world.refused([delete]).await, Some(Conflict::Missing));
 }
