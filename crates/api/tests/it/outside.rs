@@ -107,7 +107,7 @@ impl Upstream for Outside {
 
 impl UpstreamCa for Outside {
     fn capabilities(&self) -> Capabilities {
-        Capabilities { revoke: true, renew: true, advises_renewal: false, chooses_validity: true }
+        Capabilities { revoke: true, renew: true, advises_renewal: false, patience_seconds: 2 * 86_400 }
     }
 
     fn settle<'a>(&'a self, site: &'a Site) -> Asking<'a, Settled> {

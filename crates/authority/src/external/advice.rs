@@ -61,6 +61,8 @@ pub(crate) async fn run(authority: &Authority, job: &Job, fence: Fence) -> Resul
             if let Some(due_at) =
                 followed(&advice, certificate.renewal.due_at, (now, earliest(&certificate)), authority.random())
             {
+                let why = advice.explanation_url.as_deref().unwrap_or_default();
+                tracing::info!(certificate = %id, %due_at, why, "A CA elsewhere wants a certificate renewed at another time.");
                 write = write.with(Change::ConfigureRenewal {
                     id,
                     renew_before_days: certificate.renewal.renew_before_days,

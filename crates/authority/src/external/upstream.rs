@@ -73,8 +73,8 @@ pub struct Capabilities {
     pub renew: bool,
     /// Whether [`UpstreamCa::renewal_advice`] may know something.
     pub advises_renewal: bool,
-    /// Whether the life of a certificate is the CA's to choose: a `ttl` is then a wish.
-    pub chooses_validity: bool,
+    /// How long an order may be under way, in seconds: machines answer soon, where people look at orders it takes weeks.
+    pub patience_seconds: i64,
 }
 
 /// A CA with all that is needed to ask it, for as long as it is asked.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use chancery_model::external::{ExternalCa, ExternalCaKind};
+use chancery_model::external::ExternalCa;
 use chancery_model::profile::ProfileIssuer;
 
 use super::Issuer;
@@ -48,11 +48,5 @@ impl IssuedBy {
             Self::Ca(issuer) => ProfileIssuer::Ca(issuer.ca_id()),
             Self::External(external) => ProfileIssuer::Ca(external.ca.id),
         }
-    }
-}
-
-impl ExternalIssuer {
-    pub const fn kind(&self) -> ExternalCaKind {
-        self.ca.kind()
     }
 }

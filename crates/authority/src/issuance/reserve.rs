@@ -1,15 +1,14 @@
 //! Reserve: where a CA elsewhere signs, the approved request is written down whole (with its sealed key and the CSR that the
 //! CA will get) before anybody outside is asked. What dies afterwards is resumed from this record.
 
+use chancery_model::RequestId;
 use chancery_model::audit::AuditEvent;
 use chancery_model::certificate::Certificate;
 use chancery_model::enrollment::{Enrollment, KeySource};
-use chancery_model::external::ExternalCaKind;
 use chancery_model::identity::ActorId;
 use chancery_model::job::Fence;
 use chancery_model::order::{ExternalOrder, OrderPhase, OrderPlan};
 use chancery_model::request::{CertificateRequest, RequestStatus};
-use chancery_model::{RequestId, Timestamp};
 use chancery_pkix::{CertificationRequestInfo, DistinguishedName};
 use chancery_store::{Change, Conflict, ExternalChange, StoreError, Write};
 
@@ -35,28 +34,14 @@ pub(super) struct Reservation<'a> {
 
 const DAY_SECONDS: i64 = 86_400;
 
-/// How long an order may be under way. People look at DigiCert's; the others are machines.
-const fn patience_seconds(kind: ExternalCaKind) -> i64 {
-    match kind {
-        ExternalCaKind::Acme | ExternalCaKind::Vault => 2 * DAY_SECONDS,
-        ExternalCaKind::Digicert => 30 * DAY_SECONDS,
-    }
-}
-
 impl Authority {
     pub(super) async fn reserve(&self, call: &Call, reservation: Reservation<'_>) -> Result<Issuance, Error> {
         let Reservation { approved, key, ground, external, predecessor, fence } = reservation;
         let enrollment = approved.enrollment();
         let now = self.now();
         let id = RequestId::generate(now, self.random());
-        let order = ExternalOrder {
-            csr: self.csr_to_send(call, enrollment, key, predecessor).await?,
-            give_up_at: now.plus_seconds(patience_seconds(external.kind())),
-            ..new_order(call, ground, external, enrollment, (id, now))?
-        };
-        let order = ExternalOrder { renews: predecessor.map(|it| it.id), ..order };
-        let requester = requester_of(call, predecessor);
-        let plan = OrderPlan { requester, ..order.plan };
+        let csr = self.csr_to_send(call, enrollment, key, predecessor).await?;
+        let plan = plan(call, ground, enrollment, requester_of(call, predecessor))?;
         let sealed = self.seal_new_key(call, enrollment, key, ground, now).await?;
         if sealed.is_none() && matches!(enrollment.key, KeySource::Generate) {
             return Err(Error::malformed(
@@ -65,10 +50,25 @@ impl Authority {
                 "the profile keeps no keys, and a CA elsewhere answers when nobody is there to take one; send a CSR made with your own key, or set keyCustody to \"stored\"",
             ));
         }
-        let order = ExternalOrder { plan, key_id: sealed.as_ref().map(|it| it.id), ..order };
+        let order = ExternalOrder {
+            request_id: id,
+            project_id: call.project_id(),
+            ca_id: external.ca.id,
+            phase: OrderPhase::Ordering,
+            renews: predecessor.map(|it| it.id),
+            key_id: sealed.as_ref().map(|it| it.id),
+            csr,
+            plan,
+            state: serde_json::Value::Null,
+            reference: None,
+            quarantined: None,
+            give_up_at: now.plus_seconds(external.capabilities.patience_seconds),
+            created_at: now,
+            updated_at: now,
+        };
         let request = CertificateRequest {
             application_id: order.plan.application_id,
-            requester,
+            requester: order.plan.requester,
             status: RequestStatus::Pending,
             pending_message: Some(format!("Waiting for the certification authority '{}'", external.ca.name)),
             ..request_row(call, enrollment, id, now)
@@ -158,43 +158,22 @@ fn requester_of(call: &Call, predecessor: Option<&Certificate>) -> ActorId {
     }
 }
 
-fn new_order(
-    call: &Call,
-    ground: &Ground,
-    external: &ExternalIssuer,
-    enrollment: &Enrollment,
-    (request_id, now): (RequestId, Timestamp),
-) -> Result<ExternalOrder, Error> {
+fn plan(call: &Call, ground: &Ground, enrollment: &Enrollment, requester: ActorId) -> Result<OrderPlan, Error> {
     let Some(profile_id) = enrollment.profile_id else {
         return Err(Error::internal("an order without a profile"));
     };
-    Ok(ExternalOrder {
-        request_id,
-        project_id: call.project_id(),
-        ca_id: external.ca.id,
-        phase: OrderPhase::Ordering,
-        renews: None,
-        key_id: None,
-        csr: Vec::new(),
-        plan: OrderPlan {
-            profile_id,
-            template_id: enrollment.template_id,
-            template_version: enrollment.template_version,
-            application_id: ground.application_id(),
-            requester: call.requester.actor_id(),
-            ttl: enrollment.validity.value.ttl.as_seconds(),
-            validity_max: ground.template.rules.validity_max().map(|most| most.as_seconds()),
-            is_ca: enrollment.basic_constraints.value.is_ca,
-            by_itself: call.requester.actor_id() == ActorId::System,
-            from_csr: matches!(enrollment.key, KeySource::Csr(_) | KeySource::ReuseCsr(_)),
-            external_configs: ground.settings().external_configs.clone(),
-        },
-        state: serde_json::Value::Null,
-        reference: None,
-        quarantined: None,
-        give_up_at: now,
-        created_at: now,
-        updated_at: now,
+    Ok(OrderPlan {
+        profile_id,
+        template_id: enrollment.template_id,
+        template_version: enrollment.template_version,
+        application_id: ground.application_id(),
+        requester,
+        ttl: enrollment.validity.value.ttl.as_seconds(),
+        validity_max: ground.template.rules.validity_max().map(|most| most.as_seconds()),
+        is_ca: enrollment.basic_constraints.value.is_ca,
+        by_itself: call.requester.actor_id() == ActorId::System,
+        from_csr: matches!(enrollment.key, KeySource::Csr(_) | KeySource::ReuseCsr(_)),
+        external_configs: ground.settings().external_configs.clone(),
     })
 }
 

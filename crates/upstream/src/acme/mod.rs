@@ -80,7 +80,7 @@ fn configuration(site: &Site) -> Result<&AcmeConfiguration, UpstreamError> {
 
 impl UpstreamCa for Acme {
     fn capabilities(&self) -> Capabilities {
-        Capabilities { revoke: true, renew: true, advises_renewal: true, chooses_validity: true }
+        Capabilities { revoke: true, renew: true, advises_renewal: true, patience_seconds: 2 * 86_400 }
     }
 
     fn settle<'a>(&'a self, site: &'a Site) -> Asking<'a, Settled> {

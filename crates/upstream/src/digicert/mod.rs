@@ -69,7 +69,7 @@ impl Digicert {
 
 impl UpstreamCa for Digicert {
     fn capabilities(&self) -> Capabilities {
-        Capabilities { revoke: true, renew: true, advises_renewal: false, chooses_validity: true }
+        Capabilities { revoke: true, renew: true, advises_renewal: false, patience_seconds: 30 * 86_400 }
     }
 
     fn settle<'a>(&'a self, site: &'a Site) -> Asking<'a, Settled> {

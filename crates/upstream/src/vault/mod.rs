@@ -116,7 +116,7 @@ fn end_of(pem: &str) -> Option<Timestamp> {
 
 impl UpstreamCa for Vault {
     fn capabilities(&self) -> Capabilities {
-        Capabilities { revoke: true, renew: true, advises_renewal: false, chooses_validity: false }
+        Capabilities { revoke: true, renew: true, advises_renewal: false, patience_seconds: 2 * 86_400 }
     }
 
     fn settle<'a>(&'a self, site: &'a Site) -> Asking<'a, Settled> {

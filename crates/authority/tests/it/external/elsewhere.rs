@@ -296,7 +296,7 @@ impl UpstreamCa for Kind {
             revoke: able,
             renew: able,
             advises_renewal: self.0 == ExternalCaKind::Acme,
-            chooses_validity: self.0 == ExternalCaKind::Acme,
+            patience_seconds: 2 * 86_400,
         }
     }
 

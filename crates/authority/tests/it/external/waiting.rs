@@ -111,6 +111,28 @@ async fn a_triggered_validation_is_looked_at_now() {
 }
 
 #[tokio::test]
+async fn an_order_in_trouble_is_looked_at_no_oftener_than_twice_a_minute_whoever_asks() {
+    let world = World::start().await;
+    let id = world.order().await;
+    let busy = || Fault::Error(UpstreamError::passing_after("too many orders", Some(7_200)));
+    world.elsewhere.hit("placed", When::BeforeEffect, busy(), u32::MAX);
+    world.run().await;
+    // The first failure after a step may be looked at again at once; from then on it is a row of failures.
+    world.authority().trigger_validation(&world.admin, id).await.unwrap();
+    world.run().await;
+    let begun = || world.elsewhere.order(id).begun["placed"];
+    let before = begun();
+    for (seconds, looks) in [(0, 0), (29, 0), (1, 1), (29, 1), (1, 2)] {
+        world.clock.advance_seconds(seconds);
+        for _ in 0..5 {
+            world.authority().trigger_validation(&world.admin, id).await.unwrap();
+            world.run().await;
+        }
+        assert_eq!(begun() - before, looks, "after {seconds} s more");
+    }
+}
+
+#[tokio::test]
 async fn an_order_that_does_not_end_is_given_up_with_what_it_waited_for() {
     let world = World::start().await;
     let id = world.order().await;
