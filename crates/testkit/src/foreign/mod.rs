@@ -1,5 +1,6 @@
 //! Other people's services, started for one test on free ports of this machine and ended with it: ACME servers, a DNS
-//! server, OpenBao. All speak TLS with certificates that [`Loopback`] makes, since this product asks nobody else.
+//! server, OpenBao. All speak TLS with certificates that [`Loopback`] makes, since this product asks nobody else. And a
+//! browser, for the other side.
 //!
 //! `scripts/test` installs the programs. A missing one fails the test that needs it and says how to get it.
 
@@ -7,6 +8,7 @@
 
 mod acme2certifier;
 mod bao;
+mod browser;
 mod challtest;
 mod knot;
 mod meddler;
@@ -35,6 +37,7 @@ use tokio::time::{Instant, sleep};
 
 pub use acme2certifier::{Acme2certifier, Acme2certifierOptions};
 pub use bao::Bao;
+pub use browser::{Browser, Cookie, Theme};
 pub use challtest::ChallTestSrv;
 pub use knot::{Knot, TsigKey};
 pub use meddler::{Exchange, Meddler, Meddling, Plan, acme_problem};

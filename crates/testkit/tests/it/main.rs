@@ -1,4 +1,6 @@
 //! The other people's services of the test kit start, answer as they should, and end with their test.
 
 #[cfg(test)]
+mod browser;
+#[cfg(test)]
 mod foreign;
