@@ -2,8 +2,8 @@
 
 use axum::Json;
 use axum::extract::State;
+use chancery_authority::Authority;
 use chancery_authority::revocation::{BulkRevocation, CertificateSelector};
-use chancery_authority::{Authority, Error};
 use chancery_model::certificate::RevocationReason;
 use chancery_model::permission::Permission::CertificateRevoke;
 use chancery_wire as wire;
@@ -79,19 +79,10 @@ async fn bulk(
     Body(body): Body<BulkRevoke>,
 ) -> Answer<BulkRevokeAnswer> {
     let reason = reason(body.revocation_reason)?;
-    // A search that matches everything is a slip more often than a wish: some condition must be there.
     let Some((filter, _)) = search::certificates(body.search)? else {
         return Ok(Json(BulkRevokeAnswer { matching: Some(0), ..BulkRevokeAnswer::default() }));
     };
     let wanted = BulkRevocation { filter, reason };
-    if wanted.is_unconditional() {
-        return Err(Error::malformed(
-            "revocation.unconditional",
-            "search",
-            "it names no condition, which would revoke every certificate of the project; give at least one",
-        )
-        .into());
-    }
     let Some(confirm) = body.confirm.filter(|token| !token.is_empty()) else {
         let preview = authority.preview_bulk_revocation(&call, &wanted).await?;
         return Ok(Json(BulkRevokeAnswer {

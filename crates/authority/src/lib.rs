@@ -16,6 +16,7 @@ pub mod application;
 pub mod audit;
 mod cache;
 pub mod call;
+mod confirmation;
 pub mod enrollment;
 pub mod error;
 pub mod external;

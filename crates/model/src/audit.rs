@@ -34,6 +34,21 @@ events! {
     LoginFailed => "auth.login-failed";
     TokenRenewed => "auth.token-renewed";
     TokenRevoked => "auth.token-revoked";
+    /// A person has proved again who they are, before something grave.
+    SessionConfirmed => "auth.session-confirmed";
+    /// A person has ended a session of their own, or all the others.
+    SessionEnded => "auth.session-ended";
+    /// The server made a sign-in link by itself; invitations and resets have events of their own.
+    SignInLinkCreated => "auth.link-created";
+    SignInLinkUsed => "auth.link-used";
+    UserCreated => "user.created";
+    UserRoleChanged => "user.role-changed";
+    UserDeleted => "user.deleted";
+    /// Password and second factor were taken away and a link was made to choose new ones.
+    UserReset => "user.reset";
+    UserPasswordChanged => "user.password-changed";
+    TotpEnabled => "user.totp-enabled";
+    TotpDisabled => "user.totp-disabled";
     ProjectCreated => "project.created";
     ProjectUpdated => "project.updated";
     IdentityCreated => "identity.created";
@@ -79,12 +94,15 @@ events! {
     CertificateRevoked => "certificate.revoked";
     CertificateReleased => "certificate.released";
     CertificatesBulkRevoked => "certificate.bulk-revoked";
+    CertificatesBulkRenewed => "certificate.bulk-renewed";
     CertificateImported => "certificate.imported";
     CertificatesCleanedUp => "certificate.cleaned-up";
     CertificateEvaluated => "certificate.evaluated";
     CertificateConfigured => "certificate.configured";
     CertificateUpdated => "certificate.updated";
     CertificateDeleted => "certificate.deleted";
+    ViewSaved => "inventory.view-saved";
+    ViewDeleted => "inventory.view-deleted";
     PrivateKeyRead => "certificate.private-key-read";
     RequestCancelled => "certificate-request.cancelled";
     /// An external CA is being asked; the entry was written before it was.

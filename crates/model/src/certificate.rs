@@ -294,6 +294,15 @@ pub struct CertificateFilter {
     pub sort_order: SortOrder,
 }
 
+impl CertificateFilter {
+    /// Whether it names no condition but states, and so would find every certificate.
+    #[must_use]
+    pub fn is_unconditional(&self) -> bool {
+        let ignoring = Self { sort_by: self.sort_by, sort_order: self.sort_order, ..Self::default() };
+        Self { statuses: Vec::new(), ..self.clone() } == ignoring
+    }
+}
+
 /// Ready-made questions to the inventory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -79,6 +79,8 @@ typed_ids! {
     ClientSecretId,
     /// One login session of a person or a machine identity.
     AccessTokenId,
+    /// A link that signs a person in once.
+    SignInLinkId,
     CaId,
     CaCertificateId,
     TemplateId,
@@ -101,6 +103,8 @@ typed_ids! {
     NotificationId,
     /// Credentials for a service elsewhere.
     ConnectionId,
+    /// A search of the inventory that somebody keeps.
+    SavedViewId,
 }
 
 /// UUID version 7: 48 bits of milliseconds, then 74 random bits (RFC 9562 §5.7).

@@ -31,6 +31,7 @@ pub mod profile;
 pub mod project;
 pub mod random;
 pub mod request;
+pub mod saved_view;
 pub mod template;
 pub mod time;
 mod words;

@@ -298,7 +298,7 @@ pub(crate) fn delete(effects: &mut Effects, id: CertificateId, node: &str) {
     for kind in [JobKind::RevokeSuperseded, JobKind::AskRenewalTime] {
         effects.push(job::drop(JobKey { kind, ..renewal_of(id) }));
     }
-    effects.push(statistics::deleted(id, node));
+    effects.statements.extend(statistics::deleted(id, node));
 }
 
 /// The row number comes with the record.

@@ -11,10 +11,11 @@ use chancery_model::ocsp::OcspResponder;
 use chancery_model::profile::CertificateProfile;
 use chancery_model::project::Project;
 use chancery_model::request::{CertificateRequest, RequestStatus};
+use chancery_model::saved_view::SavedView;
 use chancery_model::template::CertificateTemplate;
 use chancery_model::{
     AccessTokenId, ApplicationId, CaCertificateId, CaId, CertificateId, ClientSecretId, IdentityId, KeyId, ProfileId,
-    ProjectId, RequestId, TemplateId, Timestamp,
+    ProjectId, RequestId, SavedViewId, TemplateId, Timestamp,
 };
 use uuid::Uuid;
 
@@ -27,9 +28,10 @@ use crate::import::ImportedCertificate;
 use crate::number::Numbering;
 use crate::statement::Statement;
 use crate::statistics::Figure;
+use crate::user::UserChange;
 use crate::{
     audit, authority, certificate, idempotency, identity, import, job, meta, profile, project, request, responder,
-    template, token, user,
+    saved_view, template, token, user,
 };
 
 /// Changes and audit entries that are committed together.
@@ -72,7 +74,7 @@ pub enum Change {
     InsertProject(Project),
     UpdateProject(Project),
     InsertUser(User),
-    UpdateUser(User),
+    User(UserChange),
     InsertIdentity(Identity),
     UpdateIdentity(Identity),
     /// With its client secrets and access tokens.
@@ -94,6 +96,12 @@ pub enum Change {
         id: AccessTokenId,
         expires_at: Timestamp,
     },
+    /// The same for a session in a browser, which was used at `at`.
+    UseAccessToken {
+        id: AccessTokenId,
+        expires_at: Timestamp,
+        at: Timestamp,
+    },
     /// The first revocation's time stays.
     RevokeAccessToken {
         id: AccessTokenId,
@@ -101,6 +109,11 @@ pub enum Change {
     },
     RevokeTokensOf {
         actor: ActorId,
+        at: Timestamp,
+    },
+    RevokeOtherTokensOf {
+        actor: ActorId,
+        keep: AccessTokenId,
         at: Timestamp,
     },
     InsertKey(SealedKey),
@@ -304,6 +317,9 @@ pub enum Change {
     ForgetTokens {
         before: Timestamp,
     },
+    /// `Name` if its owner has one of this name.
+    InsertSavedView(SavedView),
+    DeleteSavedView(SavedViewId),
     /// A serial number of the CA that no certificate in the inventory has. `Serial` if it is taken.
     TakeSerial {
         ca: CaId,
@@ -369,18 +385,21 @@ impl Change {
         if let Self::Application(change) = self {
             return change.is_access();
         }
+        if let Self::User(change) = self {
+            return change.is_access();
+        }
         matches!(
             self,
             Self::InsertProject(_)
                 | Self::UpdateProject(_)
                 | Self::InsertUser(_)
-                | Self::UpdateUser(_)
                 | Self::InsertIdentity(_)
                 | Self::UpdateIdentity(_)
                 | Self::DeleteIdentity(_)
                 | Self::RevokeClientSecret { .. }
                 | Self::RevokeAccessToken { .. }
                 | Self::RevokeTokensOf { .. }
+                | Self::RevokeOtherTokensOf { .. }
         )
     }
 }
@@ -424,7 +443,7 @@ impl Effects {
             Change::InsertProject(it) => self.configure(project::insert(it)),
             Change::UpdateProject(it) => self.configure(project::update(it)),
             Change::InsertUser(it) => self.configure(user::insert(it)),
-            Change::UpdateUser(it) => self.configure(user::update(it)),
+            Change::User(it) => user::change(self, it),
             Change::InsertTemplate(it) => self.configure(template::insert(*it)?),
             Change::UpdateTemplate { template, expected_version } => {
                 self.configure(template::update(*template, expected_version)?)
@@ -458,7 +477,9 @@ impl Effects {
             Change::InsertAccessToken(it) => self.push(token::insert(it)),
             Change::ExtendAccessToken { id, expires_at } => self.push(token::extend(id, expires_at)),
             Change::RevokeAccessToken { id, at } => self.configure(token::revoke(id, at)),
+            Change::UseAccessToken { id, expires_at, at } => self.push(token::use_at(id, expires_at, at)),
             Change::RevokeTokensOf { actor, at } => self.configure(token::revoke_of(actor, at)),
+            Change::RevokeOtherTokensOf { actor, keep, at } => self.configure(token::revoke_others(actor, keep, at)),
             Change::InsertKey(it) => self.push(authority::insert_key(it)),
             Change::InsertCa(it) => self.configure(authority::insert(*it)?),
             Change::UpdateCa(it) => self.configure(authority::update(*it)?),
@@ -537,6 +558,8 @@ impl Effects {
                 certificates.iter().for_each(|it| certificate::clean_up(self, it, node));
             }
             Change::ForgetTokens { before } => self.push(token::forget(before)),
+            Change::InsertSavedView(it) => self.push(saved_view::insert(it)),
+            Change::DeleteSavedView(id) => self.push(saved_view::delete(id)),
             Change::TakeSerial { ca, serial_number } => self.push(authority::take_serial(ca, &serial_number)?),
             _ => return Err(StoreError::Backend("a change has no statement".to_owned())),
         }

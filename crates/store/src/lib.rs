@@ -39,6 +39,8 @@ mod project;
 mod reader;
 mod request;
 mod responder;
+mod saved_view;
+mod sign_in_link;
 mod sqlite;
 mod statement;
 mod statistics;
@@ -64,7 +66,9 @@ pub use idempotency::IdempotencyRow;
 pub use import::ImportedCertificate;
 pub use profile::{ProfileFilter, ProfileMetrics};
 pub use reader::Reader;
+pub use request::PastRequest;
 pub use statistics::InventoryStatistics;
+pub use user::UserChange;
 
 use change::Effects;
 use group::{Gauges, Job, Message};

@@ -20,7 +20,7 @@ macro_rules! migrations {
     };
 }
 
-pub(crate) const MIGRATIONS: &[Migration] = migrations![1 "0001_initial", 2 "0002_lifecycle", 3 "0003_applications", 4 "0004_alerts", 5 "0005_statistics", 6 "0006_import", 7 "0007_search", 8 "0008_external"];
+pub(crate) const MIGRATIONS: &[Migration] = migrations![1 "0001_initial", 2 "0002_lifecycle", 3 "0003_applications", 4 "0004_alerts", 5 "0005_statistics", 6 "0006_import", 7 "0007_search", 8 "0008_external", 9 "0009_people", 10 "0010_insight"];
 
 pub(crate) const CREATE_TABLE: &str =
     "CREATE TABLE IF NOT EXISTS schema_version (version BIGINT PRIMARY KEY, name TEXT NOT NULL)";

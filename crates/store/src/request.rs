@@ -1,5 +1,7 @@
 //! Certificate requests.
 
+mod issued;
+
 use chancery_model::page::{Page, PageRequest, Total};
 use chancery_model::request::{CertificateRequest, RequestFilter, RequestStatus};
 use chancery_model::{CertificateId, ProjectId, RequestId, Timestamp};
@@ -11,6 +13,8 @@ use crate::reader::Reader;
 use crate::statement::{Query, Row, Statement, Value, actor_columns, pairs, params};
 use crate::walk::{Ordering, Walk, any_of, with_metadata};
 use crate::{Conflict, StoreError};
+
+pub use issued::PastRequest;
 
 macro_rules! columns {
     () => {

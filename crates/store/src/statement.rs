@@ -8,7 +8,7 @@ use chancery_model::identity::ActorId;
 use chancery_model::{
     AccessTokenId, AlertId, ApplicationId, ApplicationMemberId, CaCertificateId, CaId, CertificateId, ChannelId,
     ClientSecretId, ConnectionId, CrlId, IdentityId, KeyId, NotificationId, ProfileId, ProjectId, RequestId,
-    TemplateId, Timestamp, UserId,
+    SavedViewId, SignInLinkId, TemplateId, Timestamp, UserId,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -199,6 +199,8 @@ id_values!(
     ProfileId,
     ProjectId,
     RequestId,
+    SavedViewId,
+    SignInLinkId,
     TemplateId,
     UserId
 );

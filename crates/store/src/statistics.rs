@@ -2,11 +2,15 @@
 //!
 //! Each is a number by kind and UTC day. Certificates whose validity is still of interest stand under the day of their
 //! end: in [`Kind::Ending`], or in [`Kind::SupersededEnding`] once they have a successor; what is revoked or deleted stands
-//! in neither. Issuances and revocations stand under the day they happened, and stay.
+//! in neither. Issuances and revocations stand under the day they happened, and stay. What is in force by the algorithm of
+//! its key is counted in `algorithm`.
+
+mod algorithm;
 
 use chancery_model::certificate::{Certificate, CertificateSource, CertificateView};
 use chancery_model::page::Total;
 use chancery_model::{CaId, CertificateId, ProfileId, ProjectId, Timestamp};
+use chancery_pkix::KeyAlgorithm;
 use uuid::Uuid;
 
 use crate::StoreError;
@@ -30,11 +34,18 @@ pub(crate) enum Kind {
 
 /// One figure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct Figure {
-    pub project: ProjectId,
-    pub kind: Kind,
-    /// Days since 1970, cut as SQL cuts them: towards zero.
-    pub day: i64,
+pub(crate) enum Figure {
+    /// Days are counted since 1970, cut as SQL cuts them: towards zero.
+    OfKind {
+        project: ProjectId,
+        kind: Kind,
+        day: i64,
+    },
+    OfAlgorithm {
+        project: ProjectId,
+        day: i64,
+        algorithm: &'static str,
+    },
 }
 
 pub(crate) const fn day_of(time: Timestamp) -> i64 {
@@ -53,15 +64,23 @@ pub(crate) fn inserted(it: &Certificate) -> impl Iterator<Item = (Figure, i64)> 
     figures
         .into_iter()
         .filter(|(counts, ..)| *counts)
-        .map(move |(_, kind, time)| (Figure { project, kind, day: day_of(time) }, 1))
+        .map(move |(_, kind, time)| Figure::OfKind { project, kind, day: day_of(time) })
+        .chain(algorithm::inserted(it))
+        .map(|figure| (figure, 1))
 }
 
 /// The figures of a group, added to this node's own rows.
 pub(crate) fn add(figure: Figure, change: i64, node: &str) -> Statement {
+    let (project, kind, day) = match figure {
+        Figure::OfKind { project, kind, day } => (project, kind, day),
+        Figure::OfAlgorithm { project, day, algorithm } => {
+            return algorithm::add((project, day, algorithm), change, node);
+        }
+    };
     Statement::new(
         "INSERT INTO statistic (project_id, kind, bucket, node, value) VALUES ($1, $2, $3, $4, $5) \
          ON CONFLICT (project_id, kind, bucket, node) DO UPDATE SET value = statistic.value + excluded.value",
-        params![figure.project, figure.kind as i64, figure.day, node.to_owned(), change],
+        params![project, kind as i64, day, node.to_owned(), change],
     )
     .bulk(
         "INSERT INTO statistic (project_id, kind, bucket, node, value) \
@@ -104,8 +123,8 @@ pub(crate) fn superseded(id: CertificateId, node: &str) -> Statement {
 }
 
 /// After the certificate was revoked. One that is deleted counts as a revocation, but has left the ends already.
-pub(crate) fn revoked(id: CertificateId, node: &str) -> Statement {
-    Statement::new(
+pub(crate) fn revoked(id: CertificateId, node: &str) -> [Statement; 2] {
+    let days = Statement::new(
         move_figures!(
             "CASE WHEN moved.kind = 3 THEN 3 WHEN c.renewed_by IS NULL THEN 1 ELSE 4 END",
             "CASE WHEN moved.kind = 3 THEN c.revoked_at ELSE c.not_after END",
@@ -114,12 +133,13 @@ pub(crate) fn revoked(id: CertificateId, node: &str) -> Statement {
             " AND (moved.kind = 3 OR c.project > 0)"
         ),
         params![id, node.to_owned()],
-    )
+    );
+    [days, algorithm::revoked(id, node)]
 }
 
 /// After the certificate's hold was taken back.
-pub(crate) fn released(id: CertificateId, node: &str) -> Statement {
-    Statement::new(
+pub(crate) fn released(id: CertificateId, node: &str) -> [Statement; 2] {
+    let days = Statement::new(
         move_figures!(
             "CASE WHEN c.renewed_by IS NULL THEN 1 ELSE 4 END",
             "c.not_after",
@@ -128,12 +148,13 @@ pub(crate) fn released(id: CertificateId, node: &str) -> Statement {
             ""
         ),
         params![id, node.to_owned()],
-    )
+    );
+    [days, algorithm::released(id, node)]
 }
 
 /// After the certificate was moved out of its project.
-pub(crate) fn deleted(id: CertificateId, node: &str) -> Statement {
-    Statement::new(
+pub(crate) fn deleted(id: CertificateId, node: &str) -> [Statement; 2] {
+    let days = Statement::new(
         move_figures!(
             "CASE WHEN c.renewed_by IS NULL THEN 1 ELSE 4 END",
             "c.not_after",
@@ -142,12 +163,13 @@ pub(crate) fn deleted(id: CertificateId, node: &str) -> Statement {
             " AND c.revoked_at IS NULL"
         ),
         params![id, node.to_owned()],
-    )
+    );
+    [days, algorithm::deleted(id, node)]
 }
 
 /// Before the certificate's row goes for good; a deleted one has left the figures already.
-pub(crate) fn removed(id: CertificateId, node: &str) -> Statement {
-    Statement::new(
+pub(crate) fn removed(id: CertificateId, node: &str) -> [Statement; 2] {
+    let days = Statement::new(
         move_figures!(
             "CASE WHEN c.renewed_by IS NULL THEN 1 ELSE 4 END",
             "c.not_after",
@@ -156,7 +178,8 @@ pub(crate) fn removed(id: CertificateId, node: &str) -> Statement {
             " AND c.revoked_at IS NULL"
         ),
         params![id, node.to_owned()],
-    )
+    );
+    [days, algorithm::removed(id, node)]
 }
 
 /// The inventory of a project in figures. Deleted certificates are in none but `issued_by_day` and `revoked_by_day`.
@@ -179,6 +202,8 @@ pub struct InventoryStatistics {
     pub by_ca: Vec<(CaId, u64)>,
     /// The 50 profiles with the most certificates, most first.
     pub by_profile: Vec<(ProfileId, u64)>,
+    /// Neither revoked nor ended, by the algorithm of the key, most first; none: a kind of key that is never made here.
+    pub by_algorithm: Vec<(Option<KeyAlgorithm>, u64)>,
     /// How many certificates each view has: exactly, up to 10 000.
     pub views: Vec<(CertificateView, Total)>,
 }
@@ -200,7 +225,8 @@ impl Reader {
         };
         let of_days = |from, to| sum(&ending, from, to) + sum(&superseded, from, to);
         let unrevoked = of_days(i64::MIN, i64::MAX);
-        let ended_today = self.ended_today(project, now, of_days(today, today + 1)).await?;
+        let ending_today = of_days(today, today + 1);
+        let ended_today = self.ended_today(project, now, ending_today).await?;
         let expired = of_days(i64::MIN, today) + ended_today;
         let mut views = Vec::with_capacity(CertificateView::ALL.len());
         for view in CertificateView::ALL {
@@ -216,6 +242,7 @@ impl Reader {
             revoked_by_day: self.figures(project, Kind::Revoked, today - BACK_DAYS + 1).await?,
             by_ca: self.most(MOST_OF_CA, project).await?,
             by_profile: self.most(MOST_OF_PROFILE, project).await?,
+            by_algorithm: self.active_by_algorithm(project, now, (ending_today, ended_today)).await?,
             views,
         })
     }

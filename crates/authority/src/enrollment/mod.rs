@@ -7,6 +7,7 @@ mod attributes;
 mod csr;
 mod document;
 mod names;
+mod reread;
 mod usage;
 mod validity;
 
@@ -25,6 +26,7 @@ use crate::hierarchy::{IssuedBy, Issuer};
 pub use document::FieldReport;
 pub(crate) use document::{document, field_reports};
 pub(crate) use names::{copy_common_name, host_name};
+pub(crate) use reread::{Past, refill, reread};
 pub(crate) use usage::can_serve;
 
 /// A request as a door understood it.
@@ -226,7 +228,7 @@ fn signature_algorithm(
     chosen: Option<Sourced<SignatureAlgorithm>>,
     own_key: KeyAlgorithm,
 ) -> Result<Sourced<SignatureAlgorithm>, Error> {
-    if around.issued_by.external().is_some() {
+    if around.issued_by.signs_unseen() {
         return Ok(chosen.unwrap_or_else(|| hoped_for(around, own_key)));
     }
     let (signing_key, own) = around.issuer().map_or_else(

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use chancery_model::CaId;
 use chancery_model::external::ExternalCa;
 use chancery_model::profile::ProfileIssuer;
+use uuid::Uuid;
 
 use super::Issuer;
 use crate::external::Capabilities;
@@ -14,6 +16,8 @@ pub(crate) enum IssuedBy {
     Itself,
     Ca(Arc<Issuer>),
     External(Arc<ExternalIssuer>),
+    /// Some CA, nobody has said which: to try a template before there is a profile. Nothing is issued like this.
+    Undecided,
 }
 
 /// A CA elsewhere, as far as a request must know it.
@@ -27,14 +31,14 @@ impl IssuedBy {
     pub fn issuer(&self) -> Option<&Issuer> {
         match self {
             Self::Ca(issuer) => Some(issuer),
-            Self::Itself | Self::External(_) => None,
+            Self::Itself | Self::External(_) | Self::Undecided => None,
         }
     }
 
     pub fn external(&self) -> Option<&ExternalIssuer> {
         match self {
             Self::External(external) => Some(external),
-            Self::Itself | Self::Ca(_) => None,
+            Self::Itself | Self::Ca(_) | Self::Undecided => None,
         }
     }
 
@@ -42,11 +46,17 @@ impl IssuedBy {
         matches!(self, Self::Itself)
     }
 
+    /// Whether the signing key is not known here, so that the signature can only be hoped for.
+    pub const fn signs_unseen(&self) -> bool {
+        matches!(self, Self::External(_) | Self::Undecided)
+    }
+
     pub fn profile_issuer(&self) -> ProfileIssuer {
         match self {
             Self::Itself => ProfileIssuer::SelfSigned,
             Self::Ca(issuer) => ProfileIssuer::Ca(issuer.ca_id()),
             Self::External(external) => ProfileIssuer::Ca(external.ca.id),
+            Self::Undecided => ProfileIssuer::Ca(CaId::from_uuid(Uuid::nil())),
         }
     }
 }

@@ -1,17 +1,24 @@
-//! Explain: the same resolve and the same evaluation as a real request, shown in full; issues nothing.
+//! Explain: the same resolve and the same evaluation as a real request, shown in full; issues nothing. A template can be
+//! tried the same way before it is saved.
+
+use std::sync::Arc;
 
 use chancery_model::audit::AuditEvent;
 use chancery_model::enrollment::{Enrollment, KeySource};
 use chancery_model::permission::Permission;
+use chancery_model::profile::ProfileSettings;
+use chancery_model::template::{CertificateTemplate, TemplateRules};
 use chancery_model::{ProfileId, TemplateId, Timestamp, Violation, Warning};
 use chancery_store::Write;
 
 use super::{Ground, decide, parse_csr};
 use crate::Authority;
+use crate::cache::TemplateInForce;
 use crate::call::Call;
-use crate::enrollment::{self, FieldReport, IssueRequest, field_reports};
+use crate::enrollment::{self, Attributes, FieldReport, IssueRequest, field_reports};
 use crate::error::Error;
-use crate::template::{Detail, RuleCheck};
+use crate::hierarchy::IssuedBy;
+use crate::template::{Detail, RuleCheck, Template, problems_error};
 
 /// What would become of a request.
 pub struct Explanation {
@@ -24,16 +31,9 @@ pub struct Explanation {
 }
 
 impl Authority {
-    /// Says what [`Authority::issue`] would do with this request, and why.
+    /// Says what [`Authority::issue`] would do with this request, and why; and writes down that somebody asked.
     pub async fn evaluate(&self, call: &Call, request: IssueRequest) -> Result<Explanation, Error> {
-        call.requester.require_somewhere(Permission::CertificateIssue)?;
-        let ground = self.ground(call, request.target).await?;
-        let explanation = match self.resolve_dry(call, &ground, request) {
-            Ok(enrollment) => evaluated(&ground, &enrollment, self.now()),
-            // A strict profile refuses a CSR that contradicts its attributes before anything else is judged.
-            Err(Error::Refused(violations)) => refused(&ground, violations),
-            Err(error) => return Err(error),
-        };
+        let explanation = self.explain(call, request).await?;
         let details = serde_json::json!({ "approved": explanation.approved });
         let object = explanation.profile_id.map(|id| ("profile", id.as_uuid()));
         self.commit(Write::default().audited(call.audit(
@@ -46,12 +46,75 @@ impl Authority {
         Ok(explanation)
     }
 
-    fn resolve_dry(&self, call: &Call, ground: &Ground, request: IssueRequest) -> Result<Enrollment, Error> {
-        let around = self.circumstances(call, ground);
+    /// [`Authority::evaluate`] without its audit entry: for answers while somebody types. It changes nothing and says
+    /// nothing that the caller may not see anyway.
+    pub async fn explain(&self, call: &Call, request: IssueRequest) -> Result<Explanation, Error> {
+        call.requester.require_somewhere(Permission::CertificateIssue)?;
+        let ground = self.ground(call, request.target).await?;
         let IssueRequest { csr, attributes, metadata, .. } = request;
+        self.explain_on(call, &ground, csr.as_deref(), &attributes, metadata)
+    }
+
+    /// What rules that nobody has saved yet would say to a request, made from a CSR (PEM) or from attributes. Judged as
+    /// under a profile that names a CA and no defaults; what only a CA can say against a request is not judged.
+    pub async fn try_template(
+        &self,
+        call: &Call,
+        rules: &TemplateRules,
+        csr: Option<String>,
+        attributes: Attributes,
+    ) -> Result<Explanation, Error> {
+        call.requester.require(Permission::TemplateRead)?;
+        let compiled = Template::compile(rules).map_err(problems_error)?;
+        let now = self.now();
+        let record = CertificateTemplate {
+            id: TemplateId::from_uuid(uuid::Uuid::nil()),
+            project_id: call.project_id(),
+            name: String::new(),
+            description: None,
+            rules: rules.clone(),
+            version: 0,
+            created_at: now,
+            updated_at: now,
+        };
+        let ground = Ground {
+            profile: None,
+            application: None,
+            template: Arc::new(TemplateInForce { record, rules: compiled }),
+            issued_by: IssuedBy::Undecided,
+            direct: ProfileSettings::default(),
+        };
+        self.explain_on(call, &ground, csr.as_deref(), &attributes, Vec::new())
+    }
+
+    fn explain_on(
+        &self,
+        call: &Call,
+        ground: &Ground,
+        csr: Option<&str>,
+        attributes: &Attributes,
+        metadata: Vec<(String, String)>,
+    ) -> Result<Explanation, Error> {
+        match self.resolve_dry(call, ground, csr, attributes, metadata) {
+            Ok(enrollment) => Ok(evaluated(ground, &enrollment, self.now())),
+            // A strict profile refuses a CSR that contradicts its attributes before anything else is judged.
+            Err(Error::Refused(violations)) => Ok(refused(ground, violations)),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn resolve_dry(
+        &self,
+        call: &Call,
+        ground: &Ground,
+        csr: Option<&str>,
+        attributes: &Attributes,
+        metadata: Vec<(String, String)>,
+    ) -> Result<Enrollment, Error> {
+        let around = self.circumstances(call, ground);
         match csr {
-            None => enrollment::resolve_attributes(&around, &attributes, KeySource::Generate, metadata),
-            Some(pem) => enrollment::resolve_csr(&around, &parse_csr(&pem)?, &attributes, metadata),
+            None => enrollment::resolve_attributes(&around, attributes, KeySource::Generate, metadata),
+            Some(pem) => enrollment::resolve_csr(&around, &parse_csr(pem)?, attributes, metadata),
         }
     }
 }

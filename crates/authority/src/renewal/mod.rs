@@ -3,8 +3,9 @@
 //! `renew.rs` is the verb, for a caller and for the server itself; `copy.rs` turns a certificate into the attributes of its
 //! successor. `due.rs` says when the server would renew it and `outlook.rs` writes that into each new certificate;
 //! `configure.rs` lets a client change it. `scheduled.rs` is the job that renews, `obstacle.rs` what stands in its way,
-//! `forecast.rs` what is to come and what did not come about.
+//! `forecast.rs` what is to come and what did not come about. `bulk.rs` renews what a search finds.
 
+mod bulk;
 mod configure;
 mod copy;
 mod due;
@@ -19,6 +20,7 @@ pub(crate) mod scheduled;
 pub(crate) use outlook::{RenewalOutlook, RenewalRules};
 pub(crate) use scheduled::{is_tried_at, last_words, next_try};
 
+pub use bulk::{BulkRenewal, BulkRenewalOutcome, BulkRenewalPreview};
 pub use configure::{ConfiguredRenewal, RenewalConfiguration};
 pub use forecast::{Forecast, OverdueRenewal};
 pub use obstacle::{RenewalCounters, RenewalErrorType};

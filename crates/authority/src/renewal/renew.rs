@@ -262,7 +262,7 @@ impl Authority {
 }
 
 /// Who has no profile, or came by a protocol of its own, cannot be renewed at all.
-fn profile_of(old: &Certificate) -> Result<ProfileId, Error> {
+pub(super) fn profile_of(old: &Certificate) -> Result<ProfileId, Error> {
     let Some(profile_id) = old.profile_id else {
         return Err(Error::forbidden(
             "renewal.no_profile",
@@ -276,7 +276,7 @@ fn profile_of(old: &Certificate) -> Result<ProfileId, Error> {
 }
 
 /// A new key that is not kept would reach nobody: there is no caller to hand it to.
-fn check_custody(profile: &ProfileInForce, source: RenewalKeySource) -> Result<(), Error> {
+pub(super) fn check_custody(profile: &ProfileInForce, source: RenewalKeySource) -> Result<(), Error> {
     if source != RenewalKeySource::New || profile.profile.settings.key_custody == KeyCustody::Stored {
         return Ok(());
     }
@@ -311,7 +311,7 @@ fn key_source(old: &Certificate, request: &RenewRequest) -> Result<RenewalKeySou
 }
 
 /// What the profile and its issuer let the key source be.
-fn check_source(
+pub(super) fn check_source(
     old: &Certificate,
     profile: &ProfileInForce,
     source: RenewalKeySource,

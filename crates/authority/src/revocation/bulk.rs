@@ -14,6 +14,7 @@ use tokio::task::JoinSet;
 
 use crate::Authority;
 use crate::call::Call;
+use crate::confirmation::Purpose;
 use crate::error::Error;
 
 /// What is to be revoked.
@@ -25,16 +26,20 @@ pub struct BulkRevocation {
 }
 
 impl BulkRevocation {
-    /// Whether the search names no condition, and so would find every certificate.
-    #[must_use]
-    pub fn is_unconditional(&self) -> bool {
-        let ignoring = CertificateFilter {
-            statuses: Vec::new(),
-            sort_by: self.filter.sort_by,
-            sort_order: self.filter.sort_order,
-            ..CertificateFilter::default()
-        };
-        CertificateFilter { statuses: Vec::new(), ..self.filter.clone() } == ignoring
+    /// A search that matches everything is a slip more often than a wish: some condition must be there.
+    fn check(&self) -> Result<(), Error> {
+        if self.filter.is_unconditional() {
+            return Err(Error::malformed(
+                "revocation.unconditional",
+                "search",
+                "it names no condition, which would revoke every certificate of the project; give at least one",
+            ));
+        }
+        Ok(())
+    }
+
+    fn words(&self) -> [String; 2] {
+        [self.reason.as_str().to_owned(), format!("{:?}", self.filter)]
     }
 }
 
@@ -42,7 +47,7 @@ impl BulkRevocation {
 pub struct BulkPreview {
     /// Active certificates that match and that the caller may revoke; a lower bound beyond 10 000.
     pub matching: u64,
-    /// Good for [`CONFIRM_SECONDS`].
+    /// Good for ten minutes.
     pub confirm: String,
 }
 
@@ -55,7 +60,7 @@ pub struct BulkOutcome {
     pub has_more: bool,
 }
 
-const CONFIRM_SECONDS: i64 = 600;
+const PURPOSE: Purpose = Purpose { label: "bulk-revoke", code: "revocation.confirm" };
 /// Certificates of one call; further ones need another.
 const CALL_MAX: usize = 10_000;
 /// Writes under way at once: they are committed in groups.
@@ -67,15 +72,20 @@ const PAGES_MAX: usize = 1_000;
 impl Authority {
     pub async fn preview_bulk_revocation(&self, call: &Call, wanted: &BulkRevocation) -> Result<BulkPreview, Error> {
         call.requester.require_somewhere(Permission::CertificateRevoke)?;
+        wanted.check()?;
         let now = self.now();
         let (found, _) = self.revocable(call, wanted, now).await?;
-        Ok(BulkPreview { matching: found.len() as u64, confirm: self.confirmation(call, wanted, now) })
+        let [reason, filter] = wanted.words();
+        let confirm = self.confirmation(call, PURPOSE, &[&reason, &filter], now);
+        Ok(BulkPreview { matching: found.len() as u64, confirm })
     }
 
     /// Revokes what the preview counted and is still active. Each certificate succeeds or fails for itself.
     pub async fn bulk_revoke(&self, call: &Call, wanted: &BulkRevocation, confirm: &str) -> Result<BulkOutcome, Error> {
         call.requester.require_somewhere(Permission::CertificateRevoke)?;
-        let previewed_at = self.check_confirmation(call, wanted, confirm)?;
+        wanted.check()?;
+        let [reason, filter] = wanted.words();
+        let previewed_at = self.check_confirmation(call, PURPOSE, &[&reason, &filter], confirm)?;
         let (found, has_more) = self.revocable(call, wanted, previewed_at).await?;
         let mut outcome = BulkOutcome { has_more, ..BulkOutcome::default() };
         let mut running = JoinSet::new();
@@ -136,32 +146,6 @@ impl Authority {
         (certificate.source == CertificateSource::Issued || certificate.ca_id.is_some())
             && (call.requester.role() == Role::Admin
                 || self.require_management(&call.requester, certificate, Permission::CertificateRevoke).is_ok())
-    }
-
-    /// `<milliseconds of the preview>.<keyed hash>`.
-    fn confirmation(&self, call: &Call, wanted: &BulkRevocation, at: Timestamp) -> String {
-        let millis = at.as_millis();
-        let filter = format!("{:?}", wanted.filter);
-        let message =
-            serde_json::json!([millis, call.project_id(), call.requester.actor().id, wanted.reason.as_str(), filter])
-                .to_string();
-        format!("{millis}.{}", hex::encode(self.sealer().keyed_hash("bulk-revoke", message.as_bytes())))
-    }
-
-    fn check_confirmation(&self, call: &Call, wanted: &BulkRevocation, confirm: &str) -> Result<Timestamp, Error> {
-        let refuse = |text: &str| Error::malformed("revocation.confirm", "confirm", text);
-        let other = "the token was given for another search, reason or caller; ask again without it";
-        let millis = confirm.split_once('.').and_then(|(millis, _)| millis.parse().ok());
-        let at = Timestamp::from_millis(millis.ok_or_else(|| refuse(other))?);
-        let expected = self.confirmation(call, wanted, at);
-        if !chancery_keys::constant_time_eq(expected.as_bytes(), confirm.as_bytes()) {
-            return Err(refuse(other));
-        }
-        let age = self.now().as_seconds() - at.as_seconds();
-        if !(0..=CONFIRM_SECONDS).contains(&age) {
-            return Err(refuse("the token is older than ten minutes; ask again without it and look at the count"));
-        }
-        Ok(at)
     }
 }
 

@@ -17,6 +17,7 @@ mod glob;
 mod pattern;
 mod plan;
 mod preset;
+mod rehearse;
 mod rule;
 mod satisfy;
 mod service;
@@ -40,6 +41,7 @@ pub use self::evaluate::{Detail, RuleCheck, Verdict};
 pub use self::fit::profile_warnings;
 pub(crate) use self::fit::{ProfileSigner, profile_problems};
 pub use self::preset::{Preset, presets, presets_reference};
+pub use self::rehearse::{Rehearsal, RehearsedRefusal};
 pub(crate) use self::service::problems_error;
 pub use self::service::{NewTemplate, TemplatePatch, TemplateRulesPatch};
 

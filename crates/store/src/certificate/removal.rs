@@ -29,7 +29,7 @@ pub(crate) fn clean_up(effects: &mut Effects, it: &Certificate, node: &str) {
          ON CONFLICT (kind, scope, node) DO UPDATE SET value = counter.value + excluded.value",
         params![it.id, node.to_owned(), it.request_id],
     ));
-    effects.push(statistics::removed(it.id, node));
+    effects.statements.extend(statistics::removed(it.id, node));
     for (key, _) in Names::of(it).keys {
         effects.push(Statement::new(
             "DELETE FROM certificate_name WHERE project = (SELECT number FROM project WHERE id = $2) AND name = $3 \

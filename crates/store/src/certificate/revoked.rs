@@ -44,7 +44,7 @@ pub(crate) fn revoke(
     effects.push(job::drop(renewal_of(id)));
     effects.statements.extend(entry.map(crl::set_entry));
     if !held {
-        effects.push(statistics::revoked(id, node));
+        effects.statements.extend(statistics::revoked(id, node));
     }
 }
 
@@ -70,7 +70,7 @@ pub(crate) fn release(
             params![id, at, key, partition],
         ));
     }
-    effects.push(statistics::released(id, node));
+    effects.statements.extend(statistics::released(id, node));
 }
 
 const EXISTS_CA: &str = "SELECT 1 FROM ca_certificate WHERE id = $1";

@@ -29,6 +29,19 @@ fn meaning(event: AuditEvent) -> &'static str {
         AuditEvent::LoginFailed => "A login was refused: wrong secret, locked out, or an unknown name.",
         AuditEvent::TokenRenewed => "An access token was extended.",
         AuditEvent::TokenRevoked => "An access token was ended before its time.",
+        AuditEvent::SessionConfirmed => "A person proved again who they are; the session got a new token.",
+        AuditEvent::SessionEnded => "A person ended a session of their own, or all the others.",
+        AuditEvent::SignInLinkCreated => "The server made a link that signs a person in once.",
+        AuditEvent::SignInLinkUsed => "A person signed in with a link; it does not work again.",
+        AuditEvent::UserCreated => "A person was invited.",
+        AuditEvent::UserRoleChanged => "A person’s role changed; their sessions ended.",
+        AuditEvent::UserDeleted => "A person’s account was removed with its sessions.",
+        AuditEvent::UserReset => {
+            "A person’s password and second factor were taken away, their sessions ended, and a link was made to choose new ones."
+        }
+        AuditEvent::UserPasswordChanged => "A person changed their password; their other sessions ended.",
+        AuditEvent::TotpEnabled => "A person’s log-in needs a code from an authenticator app from now on.",
+        AuditEvent::TotpDisabled => "A person’s log-in needs no code any more.",
         AuditEvent::ProjectCreated => "A project was made, with a sealing key of its own.",
         AuditEvent::ProjectUpdated => "A project’s name or description changed.",
         AuditEvent::IdentityCreated => "A machine identity was made.",
@@ -78,6 +91,9 @@ fn meaning(event: AuditEvent) -> &'static str {
         AuditEvent::CertificatesBulkRevoked => {
             "Many certificates were revoked by one search; each has its own entry too."
         }
+        AuditEvent::CertificatesBulkRenewed => {
+            "Certificates were renewed by one search; each has its own entry too."
+        }
         AuditEvent::CertificateImported => "A certificate made elsewhere was taken into the inventory.",
         AuditEvent::CertificatesCleanedUp => "Ended certificates were removed, as the clean-up policy says.",
         AuditEvent::CertificateEvaluated => "A request was tried without issuing anything.",
@@ -86,6 +102,8 @@ fn meaning(event: AuditEvent) -> &'static str {
         AuditEvent::CertificateDeleted => {
             "A certificate was taken out of the inventory; its serial number stays taken."
         }
+        AuditEvent::ViewSaved => "A search of the inventory was kept under a name.",
+        AuditEvent::ViewDeleted => "A kept search of the inventory was removed.",
         AuditEvent::PrivateKeyRead => "A stored private key was given out.",
         AuditEvent::RequestCancelled => "A waiting certificate request was withdrawn.",
         AuditEvent::CertificateOrdered => {
