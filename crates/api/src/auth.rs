@@ -73,7 +73,8 @@ async fn login_user(
     Extension(id): Extension<RequestId>,
     Body(login): Body<UserLogin>,
 ) -> Answer<SessionAnswer> {
-    Ok(session(&authority.login_user(&login.email, &login.password, address(peer), &id.0).await?))
+    let otp = login.otp.as_deref();
+    Ok(session(&authority.login_user(&login.email, &login.password, otp, address(peer), &id.0).await?))
 }
 
 async fn logout(

@@ -19,6 +19,15 @@ pub struct Requester {
     pub(crate) token_id: Option<AccessTokenId>,
     /// What the caller is in applications, beside its role in the project.
     pub(crate) memberships: Memberships,
+    /// Present when a person calls with a browser.
+    pub(crate) presence: Option<Presence>,
+}
+
+/// When the person at the browser was last seen, and last proved who they are.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Presence {
+    pub confirmed_at: Timestamp,
+    pub last_used_at: Timestamp,
 }
 
 /// Roles in applications, as they were when the session was read.
@@ -55,6 +64,19 @@ impl Requester {
     #[must_use]
     pub const fn is_user(&self) -> bool {
         matches!(self.actor.id, ActorId::User(_))
+    }
+
+    /// Whether the session is one in a browser, which ends when nobody uses it.
+    #[must_use]
+    pub const fn is_browser(&self) -> bool {
+        self.presence.is_some()
+    }
+
+    /// When the person last proved who they are, by signing in or by [`crate::Authority::confirm_session`]; absent for a
+    /// session that is not in a browser.
+    #[must_use]
+    pub fn confirmed_at(&self) -> Option<Timestamp> {
+        self.presence.map(|it| it.confirmed_at)
     }
 
     /// The permission in the whole project. Membership of an application gives none of that.
@@ -115,6 +137,7 @@ impl Call {
                 role: Role::Admin,
                 token_id: None,
                 memberships: Arc::default(),
+                presence: None,
             },
             request_id: String::new(),
             idempotency: None,

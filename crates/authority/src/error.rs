@@ -13,6 +13,9 @@ pub enum Error {
     Malformed { code: &'static str, field: String, message: String },
     #[error("not authenticated: {0}")]
     Unauthenticated(&'static str),
+    /// The password was right; what is missing is the code of the second factor. Said to nobody who has not got so far.
+    #[error("not authenticated: the code of the second factor is missing")]
+    OtpRequired,
     #[error("token refused: {0}")]
     InvalidToken(&'static str),
     #[error("permission missing: {0:?}")]
@@ -67,7 +70,7 @@ impl Error {
     pub const fn kind(&self) -> ErrorKind {
         match self {
             Self::Malformed { .. } => ErrorKind::Malformed,
-            Self::Unauthenticated(_) => ErrorKind::Unauthenticated,
+            Self::Unauthenticated(_) | Self::OtpRequired => ErrorKind::Unauthenticated,
             Self::InvalidToken(_) => ErrorKind::InvalidToken,
             Self::PermissionDenied(_) | Self::Forbidden { .. } => ErrorKind::Forbidden,
             Self::NotFound { .. } => ErrorKind::NotFound,
@@ -90,6 +93,7 @@ impl Error {
         match self {
             Self::Malformed { code, .. } | Self::Forbidden { code, .. } | Self::Conflict { code, .. } => code,
             Self::Unauthenticated(_) => "auth.required",
+            Self::OtpRequired => "auth.otp_required",
             Self::InvalidToken(_) => "auth.token",
             Self::PermissionDenied(_) => "auth.permission",
             Self::NotFound { .. } => "not_found",
@@ -113,6 +117,7 @@ impl Error {
             Self::Malformed { field, message, .. } if field.is_empty() => message.clone(),
             Self::Malformed { field, message, .. } => format!("{field}: {message}"),
             Self::Unauthenticated(text) | Self::InvalidToken(text) => (*text).to_owned(),
+            Self::OtpRequired => "otp: enter the six digits that your authenticator app shows now".to_owned(),
             Self::PermissionDenied(permission) => {
                 format!("You are not allowed to {} on {}", permission.action(), permission.subject())
             }

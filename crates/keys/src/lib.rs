@@ -30,6 +30,7 @@ mod randomness;
 mod sealer;
 mod self_test;
 mod signer;
+mod totp;
 
 pub use kek::{Kek, KekError};
 pub use password::{PasswordCost, hash_password, hash_password_with, verify_password};
@@ -39,6 +40,7 @@ pub use randomness::SystemRandomness;
 pub use sealer::{AuditSigningKey, Place, SealError, Sealer};
 pub use self_test::{SelfTestError, self_test};
 pub use signer::{SignError, Signer};
+pub use totp::TotpSecret;
 
 /// Compares without telling by its duration where the first difference is. Lengths are not secret.
 #[must_use]

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use crate::change::Effects;
 use crate::page::SmallList;
 use crate::reader::Reader;
-use crate::statement::{Query, Row, Statement, Value, actor_columns, json, pairs, params};
+use crate::statement::{Query, Row, Statement, Value, json, pairs, params};
 use crate::{Conflict, StoreError};
 
 pub(crate) fn insert(it: Identity) -> Result<Statement, StoreError> {
@@ -58,8 +58,7 @@ fn universal_auth_columns(it: Option<&UniversalAuth>) -> Result<(Value, Value), 
 /// Client secrets go with it by reference.
 pub(crate) fn delete(effects: &mut Effects, id: IdentityId) {
     effects.configure(Statement::new("DELETE FROM identity WHERE id = $1", params![id]).guarded(Conflict::Missing));
-    let (kind, actor) = actor_columns(ActorId::Identity(id));
-    effects.push(Statement::new("DELETE FROM access_token WHERE actor_id = $2 AND actor_kind = $1", vec![kind, actor]));
+    effects.push(crate::token::delete_of(ActorId::Identity(id)));
     effects.push(crate::application::forget_actor(ActorId::Identity(id)));
 }
 

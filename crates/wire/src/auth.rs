@@ -14,6 +14,9 @@ wire! {
     pub struct UserLogin {
         pub email: String,
         pub password: String,
+        /// The six digits of the authenticator app, where one is set up; without them the answer is `auth.otp_required`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub otp: Option<String>,
     }
 
     /// A session. Send the token as `Authorization: Bearer <accessToken>`.

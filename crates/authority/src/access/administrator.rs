@@ -11,7 +11,7 @@ use crate::Authority;
 use crate::error::Error;
 
 /// Name of the record that says who the administrator is; it can be inserted once.
-pub(super) const ADMINISTRATOR: &str = "administrator";
+const ADMINISTRATOR: &str = "administrator";
 
 const EMAIL_LENGTH_MAX: usize = 254;
 const PASSWORD_LENGTH_MIN: usize = 12;
@@ -24,7 +24,7 @@ impl Authority {
             return Ok(None);
         }
         let email = checked_email(email)?;
-        check_password(password)?;
+        check_password("password", password)?;
         let password_hash = self.password_hash(password).await?;
         let now = self.now();
         let id = UserId::generate(now, self.random());
@@ -34,6 +34,7 @@ impl Authority {
             password_hash,
             project_id: self.default_project_id(),
             role: Role::Admin,
+            totp: None,
             failed_logins: 0,
             locked_until: None,
             created_at: now,
@@ -59,7 +60,7 @@ impl Authority {
     }
 }
 
-fn checked_email(email: &str) -> Result<String, Error> {
+pub(super) fn checked_email(email: &str) -> Result<String, Error> {
     let email = email.trim().to_lowercase();
     let shaped = email.len() <= EMAIL_LENGTH_MAX
         && email.chars().all(|it| !it.is_control() && !it.is_whitespace())
@@ -69,14 +70,15 @@ fn checked_email(email: &str) -> Result<String, Error> {
     if shaped { Ok(email) } else { Err(Error::malformed("user.email", "email", "this is not an e-mail address")) }
 }
 
-fn check_password(password: &str) -> Result<(), Error> {
+/// `field` is what the caller calls the password.
+pub(super) fn check_password(field: &str, password: &str) -> Result<(), Error> {
     let length = password.chars().count();
     if length >= PASSWORD_LENGTH_MIN && password.len() <= PASSWORD_LENGTH_MAX {
         return Ok(());
     }
     let message =
         format!("a password has at least {PASSWORD_LENGTH_MIN} characters and at most {PASSWORD_LENGTH_MAX} bytes");
-    Err(Error::malformed("user.password", "password", message))
+    Err(Error::malformed("user.password", field, message))
 }
 
 #[cfg(test)]
@@ -98,7 +100,7 @@ mod tests {
         for (password, accepted) in
             [("short", false), ("twelve chars", true), (&"x".repeat(1_024), true), (&"x".repeat(1_025), false)]
         {
-            assert_eq!(check_password(password).is_ok(), accepted, "{}", password.len());
+            assert_eq!(check_password("password", password).is_ok(), accepted, "{}", password.len());
         }
     }
 }

@@ -171,10 +171,7 @@ impl Authority {
             }
             ActorId::User(id) => {
                 let after = self.reader().user(id).await?.and_then(|it| lockout::after_user_failure(&it, now));
-                after
-                    .map(|user| (user.locked_until, Change::UpdateUser(user)))
-                    .map(|(until, change)| (change, until))
-                    .unzip()
+                after.map(|user| (lockout::change(&user), user.locked_until)).unzip()
             }
             ActorId::System => (None, None),
         };

@@ -4,13 +4,12 @@ use chancery_model::audit::AuditEvent;
 use chancery_model::identity::{ActorId, Identity, UniversalAuth};
 use chancery_model::page::PageRequest;
 use chancery_model::permission::{Permission, Role};
-use chancery_model::{IdentityId, ProjectId, Timestamp, UserId};
+use chancery_model::{IdentityId, ProjectId, Timestamp};
 use chancery_store::{Change, Write};
 use serde_json::json;
 use uuid::Uuid;
 
 use super::address::TrustedRanges;
-use super::administrator::ADMINISTRATOR;
 use crate::error::Error;
 use crate::{Authority, Call};
 
@@ -226,33 +225,35 @@ impl Authority {
         self.reader().identity(call.project_id(), id).await?.ok_or_else(|| Error::not_found("Identity", id))
     }
 
-    /// Refuses what would leave the identity's project without anybody who can administer it.
     async fn require_other_administrator(&self, leaving: &Identity) -> Result<(), Error> {
-        if leaving.role != Role::Admin || self.is_administered_by_user(leaving.project_id).await? {
+        if leaving.role != Role::Admin || self.is_administered_without(leaving.project_id, leaving.id.as_uuid()).await?
+        {
             return Ok(());
-        }
-        let mut page = PageRequest { offset: 0, limit: PageRequest::LIMIT_MAX, cursor: None };
-        loop {
-            let found = self.reader().identities(leaving.project_id, &page).await?;
-            let can_administer =
-                |it: &Identity| it.id != leaving.id && it.role == Role::Admin && it.universal_auth.is_some();
-            if found.items.iter().any(can_administer) {
-                return Ok(());
-            }
-            match found.next_cursor {
-                Some(cursor) => page.cursor = Some(cursor),
-                None => break,
-            }
         }
         let message = format!("'{}' is the last administrator of the project; make another one first", leaving.name);
         Err(Error::forbidden("identity.last_administrator", message))
     }
 
-    async fn is_administered_by_user(&self, project: ProjectId) -> Result<bool, Error> {
-        let Some(id) = self.reader().meta(ADMINISTRATOR).await? else { return Ok(false) };
-        let id = Uuid::from_slice(&id).map_err(Error::internal)?;
-        let user = self.reader().user(UserId::from_uuid(id)).await?;
-        Ok(user.is_some_and(|it| it.project_id == project && it.role == Role::Admin))
+    /// Whether somebody else than this person or identity can administer the project: a person who can sign in, or an
+    /// identity that can log in.
+    pub(super) async fn is_administered_without(&self, project: ProjectId, leaving: Uuid) -> Result<bool, Error> {
+        let people = self.reader().users(project).await?;
+        if people.iter().any(|it| it.id.as_uuid() != leaving && it.role == Role::Admin && it.has_password()) {
+            return Ok(true);
+        }
+        let mut page = PageRequest { offset: 0, limit: PageRequest::LIMIT_MAX, cursor: None };
+        loop {
+            let found = self.reader().identities(project, &page).await?;
+            let can_administer =
+                |it: &Identity| it.id.as_uuid() != leaving && it.role == Role::Admin && it.universal_auth.is_some();
+            if found.items.iter().any(can_administer) {
+                return Ok(true);
+            }
+            match found.next_cursor {
+                Some(cursor) => page.cursor = Some(cursor),
+                None => return Ok(false),
+            }
+        }
     }
 
     pub(super) fn default_universal_auth(&self, now: Timestamp) -> UniversalAuth {

@@ -4,6 +4,7 @@
 
 use chancery_model::Timestamp;
 use chancery_model::identity::{UniversalAuth, User};
+use chancery_store::{Change, UserChange};
 
 /// Failures of a person that cost nothing; from then on each one costs a wait.
 const USER_FAILURES_FREE: u32 = 5;
@@ -57,6 +58,16 @@ pub(super) fn after_user_success(before: &User, now: Timestamp) -> Option<User> 
     (!clean).then(|| User { failed_logins: 0, locked_until: None, updated_at: now, ..before.clone() })
 }
 
+/// What a person's state after a failure or a log-in is to the store.
+pub(super) fn change(after: &User) -> Change {
+    Change::User(UserChange::SetLockout {
+        id: after.id,
+        failed_logins: after.failed_logins,
+        locked_until: after.locked_until,
+        at: after.updated_at,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use chancery_model::permission::Role;
@@ -93,6 +104,7 @@ mod tests {
             password_hash: String::new(),
             project_id: ProjectId::from_uuid(Uuid::nil()),
             role: Role::Admin,
+            totp: None,
             failed_logins: 0,
             locked_until: None,
             created_at: NOW,

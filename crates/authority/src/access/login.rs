@@ -1,11 +1,11 @@
-//! Logging in: a machine identity with client id and secret, a person with e-mail and password.
+//! Logging in as a machine identity, with client id and secret. People are in `sign_in`.
 //!
 //! Every refusal reads the same and costs the same work, whether the account exists or not; the audit log knows why.
 
 use std::net::IpAddr;
 
 use chancery_model::audit::{Actor, AuditEvent, AuditRecord, Outcome};
-use chancery_model::identity::{ActorId, ClientSecret, Identity, UniversalAuth, User};
+use chancery_model::identity::{ActorId, ClientSecret, Identity, UniversalAuth};
 use chancery_model::{IdentityId, ProjectId};
 use chancery_store::{Change, Conflict, StoreError, Write};
 use uuid::Uuid;
@@ -13,25 +13,20 @@ use uuid::Uuid;
 use super::address::TrustedRanges;
 use super::failure::{FailedLogin, object_of};
 use super::token::{Grant, SessionToken};
-use super::{PASSWORD, UNIVERSAL_AUTH, client_secret_hash, lockout};
+use super::{UNIVERSAL_AUTH, client_secret_hash, lockout};
 use crate::Authority;
 use crate::error::Error;
 use crate::open::ip_text;
 
-/// Lifetime of a person's session, in seconds; it ends for good then.
-const USER_SESSION_SECONDS: i64 = 12 * 3_600;
-const EMAIL_LENGTH_MAX: usize = 254;
-const PASSWORD_LENGTH_MAX: usize = 1_024;
-
 /// The circumstances of one attempt.
-struct Attempt<'a> {
-    method: &'static str,
-    ip: IpAddr,
-    request_id: &'a str,
+pub(super) struct Attempt<'a> {
+    pub method: &'static str,
+    pub ip: IpAddr,
+    pub request_id: &'a str,
 }
 
 impl Attempt<'_> {
-    fn failed(&self, account: Option<(ActorId, ProjectId)>, reason: &'static str, counts: bool) -> FailedLogin {
+    pub fn failed(&self, account: Option<(ActorId, ProjectId)>, reason: &'static str, counts: bool) -> FailedLogin {
         FailedLogin {
             method: self.method,
             account,
@@ -115,7 +110,8 @@ impl Authority {
     ) -> Result<SessionToken, Error> {
         let actor = ActorId::Identity(identity.id);
         let (ttl, max_ttl) = (settings.access_token_ttl, settings.access_token_max_ttl);
-        let (row, token) = self.new_token(&Grant { actor, project_id: identity.project_id, ttl, max_ttl });
+        let (row, token) =
+            self.new_token(&Grant { actor, project_id: identity.project_id, ttl, max_ttl, browser: None });
         let details = serde_json::json!({ "tokenId": row.id, "clientSecretId": secret.id });
         let record = self.login_record(attempt, actor, &identity.name, identity.project_id, details);
         let write = Write::default()
@@ -143,55 +139,7 @@ impl Authority {
         self.commit(Write::default().with(Change::UpdateIdentity(forgiven))).await
     }
 
-    /// A person's e-mail (any case) and password.
-    pub async fn login_user(
-        &self,
-        email: &str,
-        password: &str,
-        ip: IpAddr,
-        request_id: &str,
-    ) -> Result<SessionToken, Error> {
-        let attempt = Attempt { method: PASSWORD, ip, request_id };
-        let email = email.trim().to_lowercase();
-        let bounded = email.len() <= EMAIL_LENGTH_MAX && password.len() <= PASSWORD_LENGTH_MAX;
-        let turn = self.access_state().passwords.turn().await?;
-        let user = if bounded { self.reader().user_by_email(&email).await? } else { None };
-        let tried = if bounded { password } else { "" };
-        let matches = self.is_password(tried, user.as_ref().map(|it| it.password_hash.as_str())).await?;
-        let Some(user) = user else {
-            return Err(self.refuse_login(attempt.failed(None, "unknown e-mail address", true)).await);
-        };
-        let account = Some((ActorId::User(user.id), user.project_id));
-        if lockout::is_locked(user.locked_until, self.now()) {
-            return Err(self.refuse_login(attempt.failed(account, "locked", false)).await);
-        }
-        if !matches {
-            return Err(self.refuse_login(attempt.failed(account, "wrong password", true)).await);
-        }
-        let token = self.admit_user(user, &attempt).await;
-        drop(turn);
-        token
-    }
-
-    async fn admit_user(&self, user: User, attempt: &Attempt<'_>) -> Result<SessionToken, Error> {
-        let _changes = self.access_state().changes.lock().await;
-        let now = self.now();
-        let actor = ActorId::User(user.id);
-        let (ttl, max_ttl) = (USER_SESSION_SECONDS, USER_SESSION_SECONDS);
-        let (row, token) = self.new_token(&Grant { actor, project_id: user.project_id, ttl, max_ttl });
-        let details = serde_json::json!({ "tokenId": row.id });
-        let record = self.login_record(attempt, actor, &user.email, user.project_id, details);
-        let mut write = Write::default().with(Change::InsertAccessToken(row)).audited(record);
-        // Read again: a failure may have been counted while this password was being checked.
-        if let Some(forgiven) = self.reader().user(user.id).await?.and_then(|it| lockout::after_user_success(&it, now))
-        {
-            write = write.with(Change::UpdateUser(forgiven));
-        }
-        self.commit(write).await?;
-        Ok(token)
-    }
-
-    fn login_record(
+    pub(super) fn login_record(
         &self,
         attempt: &Attempt<'_>,
         actor: ActorId,

@@ -8,13 +8,13 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chancery_model::audit::Actor;
-use chancery_model::identity::ActorId;
+use chancery_model::identity::{ActorId, BrowserSession};
 use chancery_model::permission::Role;
 use chancery_model::{AccessTokenId, ProjectId, Timestamp};
 
 use super::address::TrustedRanges;
 use super::token::REFUSED;
-use crate::call::{Memberships, Requester};
+use crate::call::{Memberships, Presence, Requester};
 use crate::error::Error;
 use crate::open::ip_text;
 
@@ -34,6 +34,7 @@ pub(super) struct Session {
     pub role: Role,
     pub memberships: Memberships,
     pub trusted: TrustedRanges,
+    pub browser: Option<BrowserSession>,
     pub read_at: Timestamp,
 }
 
@@ -51,12 +52,19 @@ impl Session {
                 "The access token is not accepted from this address; see the identity's accessTokenTrustedIps";
             return Err(Error::forbidden("auth.address", message));
         }
+        if self.browser.as_ref().is_some_and(|it| !is_near(it.ip, ip)) {
+            return Err(Error::InvalidToken("The session was begun on another network; sign in again"));
+        }
         Ok(Requester {
             actor: self.actor(ip),
             project_id: self.project_id,
             role: self.role,
             token_id: Some(self.token_id),
             memberships: Arc::clone(&self.memberships),
+            presence: self
+                .browser
+                .as_ref()
+                .map(|it| Presence { confirmed_at: it.confirmed_at, last_used_at: it.last_used_at }),
         })
     }
 
@@ -67,6 +75,17 @@ impl Session {
     fn is_fresh(&self, now: Timestamp) -> bool {
         // A clock that was set back makes the age negative; such an entry is read again as well.
         (0..TRUSTED_MILLIS).contains(&now.as_millis().saturating_sub(self.read_at.as_millis())) && self.expires_at > now
+    }
+}
+
+/// Whether two addresses may be one person's: the same /24 or /48, or both on this machine. A stolen cookie does not
+/// travel further, and a lease that changes inside one network ends no session.
+fn is_near(one: IpAddr, other: IpAddr) -> bool {
+    match (one.to_canonical(), other.to_canonical()) {
+        (one, other) if one.is_loopback() && other.is_loopback() => true,
+        (IpAddr::V4(one), IpAddr::V4(other)) => one.to_bits() >> 8 == other.to_bits() >> 8,
+        (IpAddr::V6(one), IpAddr::V6(other)) => one.to_bits() >> 80 == other.to_bits() >> 80,
+        _ => false,
     }
 }
 
@@ -104,6 +123,11 @@ impl SessionCache {
         sessions.entries.insert(session.token_id, Arc::clone(session));
     }
 
+    /// Forgets one session: what it says has changed.
+    pub fn forget(&self, id: AccessTokenId) {
+        self.lock().entries.remove(&id);
+    }
+
     pub fn clear(&self) {
         let mut sessions = self.lock();
         sessions.generation = sessions.generation.wrapping_add(1);
@@ -136,6 +160,7 @@ mod tests {
             role: Role::Operator,
             memberships: Arc::default(),
             trusted: TrustedRanges::parse("ips", &["10.0.0.0/8".to_owned()]).unwrap(),
+            browser: None,
             read_at: NOW,
         })
     }

@@ -6,22 +6,21 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chancery_model::audit::{AuditEvent, AuditRecord, Outcome};
-use chancery_model::identity::{AccessToken, ActorId};
-use chancery_model::{AccessTokenId, ProjectId, Randomness, Timestamp};
+use chancery_model::identity::{AccessToken, ActorId, BrowserSession};
+use chancery_model::{AccessTokenId, ProjectId, Timestamp};
 use chancery_store::{Change, Write};
-use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use super::address::TrustedRanges;
+use super::bearer::Bearer;
 use super::session::Session;
 use super::{PASSWORD, UNIVERSAL_AUTH, access_token_hash};
 use crate::Authority;
 use crate::call::Requester;
 use crate::error::Error;
 
+const PREFIX: &str = "chy_";
 pub(super) const REFUSED: &str = "The access token is not valid; log in again";
 
 /// What a log-in answers.
@@ -33,59 +32,20 @@ pub struct SessionToken {
     pub max_ttl: i64,
 }
 
-const PREFIX: &str = "chy_";
-const ID_LENGTH: usize = 22;
-const SECRET_LENGTH: usize = 43;
-
-/// The two parts of a bearer token.
-pub(super) struct Bearer {
-    pub id: AccessTokenId,
-    secret: Zeroizing<[u8; 32]>,
-}
-
-impl Bearer {
-    pub fn generate(now: Timestamp, random: &dyn Randomness) -> Self {
-        let mut secret = Zeroizing::new([0; 32]);
-        random.fill(secret.as_mut_slice());
-        Self { id: AccessTokenId::generate(now, random), secret }
-    }
-
-    pub fn parse(text: &str) -> Option<Self> {
-        let rest = text.strip_prefix(PREFIX)?;
-        let (id, rest) = rest.split_at_checked(ID_LENGTH)?;
-        let secret_text = rest.strip_prefix('_').filter(|it| it.len() == SECRET_LENGTH)?;
-        let mut id_bytes = [0; 16];
-        let mut secret = Zeroizing::new([0; 32]);
-        let decoded = URL_SAFE_NO_PAD.decode_slice(id, &mut id_bytes).ok()?;
-        let decoded_secret = URL_SAFE_NO_PAD.decode_slice(secret_text, secret.as_mut_slice()).ok()?;
-        (decoded == 16 && decoded_secret == 32)
-            .then(|| Self { id: AccessTokenId::from_uuid(Uuid::from_bytes(id_bytes)), secret })
-    }
-
-    pub fn to_text(&self) -> Zeroizing<String> {
-        let mut text = Zeroizing::new(String::with_capacity(PREFIX.len() + ID_LENGTH + 1 + SECRET_LENGTH));
-        text.push_str(PREFIX);
-        URL_SAFE_NO_PAD.encode_string(self.id.as_bytes(), &mut text);
-        text.push('_');
-        URL_SAFE_NO_PAD.encode_string(self.secret.as_slice(), &mut text);
-        text
-    }
-}
-
 impl Authority {
     /// Who presents this token. Costs one keyed hash when the session was seen lately; see `session.rs` for how long a
     /// revocation on another node can stay unseen.
     pub async fn authenticate(&self, bearer: &str, ip: IpAddr) -> Result<Requester, Error> {
-        let bearer = Bearer::parse(bearer).ok_or(Error::InvalidToken(REFUSED))?;
+        let bearer = Bearer::parse(PREFIX, bearer).ok_or(Error::InvalidToken(REFUSED))?;
         let now = self.now();
         let hash = access_token_hash(self.sealer(), &bearer.secret);
         let sessions = &self.access_state().sessions;
-        if let Some(session) = sessions.find(bearer.id, now) {
+        if let Some(session) = sessions.find(AccessTokenId::from_uuid(bearer.id), now) {
             return session.admit(&hash, ip, now);
         }
         // Taken before the read: a revocation in between must not be overwritten by what was read before it.
         let generation = sessions.generation();
-        let (_, session) = self.read_session(bearer.id, now).await?;
+        let (_, session) = self.read_session(AccessTokenId::from_uuid(bearer.id), now).await?;
         let requester = session.admit(&hash, ip, now)?;
         self.ensure_project_key(session.project_id).await?;
         sessions.keep(&Arc::new(session), generation, now);
@@ -104,7 +64,7 @@ impl Authority {
         self.commit(write).await?;
         self.access_state().sessions.clear();
         Ok(SessionToken {
-            access_token: bearer.to_text(),
+            access_token: bearer.to_text(PREFIX),
             expires_in: seconds_between(now, expires_at),
             max_ttl: seconds_between(row.created_at, row.expires_at_max),
         })
@@ -125,11 +85,16 @@ impl Authority {
         Ok(())
     }
 
-    async fn proved_session(&self, token: &str, ip: IpAddr) -> Result<(AccessToken, Session, Bearer), Error> {
-        let bearer = Bearer::parse(token.trim()).ok_or(Error::InvalidToken(REFUSED))?;
+    /// Token, session and secret, if the caller may use them now.
+    pub(super) async fn proved_session(
+        &self,
+        token: &str,
+        ip: IpAddr,
+    ) -> Result<(AccessToken, Session, Bearer), Error> {
+        let bearer = Bearer::parse(PREFIX, token.trim()).ok_or(Error::InvalidToken(REFUSED))?;
         let now = self.now();
         let hash = access_token_hash(self.sealer(), &bearer.secret);
-        let (row, session) = self.read_session(bearer.id, now).await?;
+        let (row, session) = self.read_session(AccessTokenId::from_uuid(bearer.id), now).await?;
         session.admit(&hash, ip, now)?;
         Ok((row, session, bearer))
     }
@@ -169,6 +134,7 @@ impl Authority {
             role,
             memberships: self.reader().memberships_of(row.actor).await?.into(),
             trusted,
+            browser: row.browser.clone(),
             read_at: now,
         };
         Ok((row, session))
@@ -177,11 +143,11 @@ impl Authority {
     /// A fresh token: its row for the store and its text for the caller.
     pub(super) fn new_token(&self, grant: &Grant) -> (AccessToken, SessionToken) {
         let now = self.now();
-        let bearer = Bearer::generate(now, self.random());
+        let bearer = Bearer::generate(AccessTokenId::generate(now, self.random()).as_uuid(), self.random());
         let expires_at_max = now.plus_seconds(grant.max_ttl);
         let expires_at = now.plus_seconds(grant.ttl).min(expires_at_max);
         let row = AccessToken {
-            id: bearer.id,
+            id: AccessTokenId::from_uuid(bearer.id),
             actor: grant.actor,
             project_id: grant.project_id,
             hash: access_token_hash(self.sealer(), &bearer.secret),
@@ -189,10 +155,11 @@ impl Authority {
             expires_at_max,
             ttl: grant.ttl,
             revoked_at: None,
+            browser: grant.browser.clone(),
             created_at: now,
         };
         let token = SessionToken {
-            access_token: bearer.to_text(),
+            access_token: bearer.to_text(PREFIX),
             expires_in: seconds_between(now, expires_at),
             max_ttl: grant.max_ttl,
         };
@@ -206,13 +173,14 @@ pub(super) struct Grant {
     pub project_id: ProjectId,
     pub ttl: i64,
     pub max_ttl: i64,
+    pub browser: Option<BrowserSession>,
 }
 
-const fn seconds_between(from: Timestamp, to: Timestamp) -> i64 {
+pub(super) const fn seconds_between(from: Timestamp, to: Timestamp) -> i64 {
     to.as_millis().saturating_sub(from.as_millis()) / 1000
 }
 
-fn session_record(
+pub(super) fn session_record(
     session: &Session,
     event: AuditEvent,
     (now, ip, request_id): (Timestamp, IpAddr, &str),
@@ -227,57 +195,5 @@ fn session_record(
         object: Some(("access-token", session.token_id.as_uuid())),
         request_id: request_id.to_owned(),
         details,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use chancery_model::random::SeededRandomness;
-    use proptest::prelude::*;
-
-    use super::*;
-
-    #[test]
-    fn a_token_reads_back_and_any_change_is_another_token_or_none() {
-        let bearer = Bearer::generate(Timestamp::from_seconds(1_000), &SeededRandomness::new(1));
-        let text = bearer.to_text();
-        assert_eq!(text.len(), 70);
-        let back = Bearer::parse(&text).unwrap();
-        assert_eq!((back.id, back.secret.as_slice()), (bearer.id, bearer.secret.as_slice()));
-        for at in 0..text.len() {
-            let mut bytes = text.as_bytes().to_vec();
-            bytes[at] = if bytes[at] == b'A' { b'B' } else { b'A' };
-            let changed = String::from_utf8(bytes).unwrap();
-            if let Some(other) = Bearer::parse(&changed) {
-                assert!(other.id != bearer.id || other.secret.as_slice() != bearer.secret.as_slice(), "{changed}");
-            }
-        }
-    }
-
-    #[test]
-    fn what_is_no_token_is_refused() {
-        let text = Bearer::generate(Timestamp::from_seconds(1_000), &SeededRandomness::new(2)).to_text();
-        let long = format!("{}A", text.as_str());
-        let spaced = format!(" {}", text.as_str());
-        for bad in [
-            "",
-            "chy_",
-            "Bearer x",
-            &text[..69],
-            &long,
-            &spaced,
-            &text.replace("chy_", "chx_"),
-            "chy_ääääääääääääääääääääääää",
-        ] {
-            assert!(Bearer::parse(bad).is_none(), "{bad}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn parsing_never_panics(text in "\\PC{0,90}", tail in "[A-Za-z0-9_\u{e4}-]{60,70}") {
-            let _ = Bearer::parse(&text);
-            let _ = Bearer::parse(&format!("chy_{tail}"));
-        }
     }
 }

@@ -55,7 +55,7 @@ impl World {
     async fn administered() -> (Self, Call) {
         let world = Self::start().await;
         world.authority.ensure_administrator(EMAIL, PASSWORD).await.unwrap().unwrap();
-        let token = world.authority.login_user(EMAIL, PASSWORD, HOME, "r-login").await.unwrap();
+        let token = world.authority.login_user(EMAIL, PASSWORD, None, HOME, "r-login").await.unwrap();
         let call = world.call(&token.access_token).await;
         (world, call)
     }
@@ -164,7 +164,7 @@ async fn every_wrong_credential_is_refused_with_the_same_words() {
     }
     for (email, password) in [(EMAIL, "wrong password"), ("nobody@example.com", PASSWORD), (EMAIL, ""), ("", PASSWORD)]
     {
-        let error = world.authority.login_user(email, password, HOME, "r").await.err().unwrap();
+        let error = world.authority.login_user(email, password, None, HOME, "r").await.err().unwrap();
         assert_eq!(error.kind(), ErrorKind::Unauthenticated, "{email} {error}");
         texts.push(error.public_message());
     }
@@ -222,11 +222,11 @@ async fn guessing_in_parallel_does_not_outrun_the_lock() {
 async fn a_person_waits_after_five_failures_however_the_address_is_spelled() {
     let (world, _) = World::administered().await;
     for email in [EMAIL, "ADMIN@example.com", " admin@example.com", "Admin@Example.Com ", EMAIL] {
-        assert_code(world.authority.login_user(email, "wrong", HOME, "r").await, "auth.required");
+        assert_code(world.authority.login_user(email, "wrong", None, HOME, "r").await, "auth.required");
     }
-    assert_code(world.authority.login_user(EMAIL, PASSWORD, HOME, "r").await, "auth.required");
+    assert_code(world.authority.login_user(EMAIL, PASSWORD, None, HOME, "r").await, "auth.required");
     world.clock.advance_seconds(11);
-    let token = world.authority.login_user("ADMIN@EXAMPLE.COM", PASSWORD, HOME, "r").await.unwrap();
+    let token = world.authority.login_user("ADMIN@EXAMPLE.COM", PASSWORD, None, HOME, "r").await.unwrap();
     assert!(world.authority.authenticate(&token.access_token, ABROAD).await.unwrap().is_user());
 }
 
@@ -236,7 +236,7 @@ async fn every_refused_password_costs_a_durable_write_so_that_time_tells_nothing
     // Six on the account: four free ones, the one that locks, one while locked.
     for email in [EMAIL, EMAIL, EMAIL, EMAIL, EMAIL, EMAIL, "nobody@example.com", "nobody@example.com", ""] {
         let before = world.authority.store_statistics().writes;
-        assert_code(world.authority.login_user(email, "wrong", HOME, "r").await, "auth.required");
+        assert_code(world.authority.login_user(email, "wrong", None, HOME, "r").await, "auth.required");
         // Not always exactly one: attempts that the log aggregates are written in between.
         assert!(world.authority.store_statistics().writes > before, "{email}");
     }
@@ -695,7 +695,7 @@ async fn no_secret_reaches_the_audit_log() {
     let token = world.login(&machine, &machine.secret).await.unwrap();
     // People paste secrets into the wrong field.
     assert!(world.authority.login_universal(&machine.secret, &machine.client_id, HOME, "r").await.is_err());
-    assert!(world.authority.login_user(PASSWORD, EMAIL, HOME, "r").await.is_err());
+    assert!(world.authority.login_user(PASSWORD, EMAIL, None, HOME, "r").await.is_err());
     world.authority.renew_token(&token, HOME, "r").await.unwrap();
     world.authority.flush_failed_logins().await.unwrap();
     let text = world.export(&admin).await;

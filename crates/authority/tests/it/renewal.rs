@@ -55,7 +55,7 @@ impl World {
         };
         let authority = Authority::open(config, Arc::clone(&clock) as _, Arc::new(SystemRandomness)).await.unwrap();
         authority.ensure_administrator("admin@example.com", "correct horse battery").await.unwrap().unwrap();
-        let token = authority.login_user("admin@example.com", "correct horse battery", HOME, "r").await.unwrap();
+        let token = authority.login_user("admin@example.com", "correct horse battery", None, HOME, "r").await.unwrap();
         let admin = call(&authority, &token.access_token).await;
         let profile = profile(&authority, &admin).await;
         Self { authority, clock, admin, profile, _folder: folder }

@@ -52,7 +52,7 @@ impl World {
         };
         let authority = Authority::open(config, clock as _, Arc::new(SystemRandomness)).await.unwrap();
         authority.ensure_administrator("admin@example.com", "correct horse battery").await.unwrap().unwrap();
-        let token = authority.login_user("admin@example.com", "correct horse battery", HOME, "r").await.unwrap();
+        let token = authority.login_user("admin@example.com", "correct horse battery", None, HOME, "r").await.unwrap();
         let requester = authority.authenticate(&token.access_token, HOME).await.unwrap();
         let call = Call { requester, request_id: "r-test".to_owned(), idempotency: None };
         Self { authority, call, _folder: folder }

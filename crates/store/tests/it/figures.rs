@@ -464,6 +464,7 @@ pub async fn ended_access_tokens_are_forgotten(world: &mut World) {
         expires_at_max: at(ends),
         ttl: 60,
         revoked_at: None,
+        browser: None,
         created_at: NOW,
     };
     let (old, new) = (token(-1), token(0));

@@ -4,8 +4,9 @@ use chancery_model::authority::{CaRenewalReport, CaStatus};
 use chancery_model::identity::{AccessToken, ActorId, ClientSecret, Identity};
 use chancery_model::profile::{EnrollmentType, ProfileIssuer};
 use chancery_model::request::RequestStatus;
-use chancery_store::{Change, Conflict, ProfileFilter, StoreError};
+use chancery_store::{Change, Conflict, ProfileFilter, StoreError, UserChange};
 
+use crate::external::at;
 use crate::world::{NOW, World, page};
 
 pub async fn meta_is_set_and_inserted_once(world: &mut World) {
@@ -43,13 +44,13 @@ pub async fn projects_and_users_read_back(world: &mut World) {
     world.commit([Change::InsertUser(user.clone())]).await.unwrap();
     assert_eq!(reader.user(user.id).await, Ok(Some(user.clone())));
     assert_eq!(world.refused([Change::InsertUser(world.user("a@acme.com"))]).await, Some(Conflict::Name));
-    user.failed_logins = 0;
-    user.locked_until = None;
-    world.commit([Change::UpdateUser(user.clone())]).await.unwrap();
+    (user.failed_logins, user.locked_until, user.updated_at) = (0, None, at(1));
+    let unlock = |id| Change::User(UserChange::SetLockout { id, failed_logins: 0, locked_until: None, at: at(1) });
+    world.commit([unlock(user.id)]).await.unwrap();
     assert_eq!(reader.user_by_email("a@acme.com").await, Ok(Some(user.clone())));
     assert_eq!(reader.users(user.project_id).await, Ok(vec![user]));
     assert_eq!(reader.users(other.id).await, Ok(vec![]));
-    assert_eq!(world.refused([Change::UpdateUser(world.user("b@acme.com"))]).await, Some(Conflict::Missing));
+    assert_eq!(world.refused([unlock(world.id())]).await, Some(Conflict::Missing));
     assert_eq!(reader.user_by_email("b@acme.com").await, Ok(None));
 }
 
@@ -80,6 +81,7 @@ fn token(world: &World, actor: ActorId) -> AccessToken {
         expires_at_max: NOW.plus_seconds(600),
         ttl: 60,
         revoked_at: None,
+        browser: None,
         created_at: NOW,
     }
 }

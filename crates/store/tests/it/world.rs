@@ -155,6 +155,7 @@ impl World {
             password_hash: "$argon2id$…".to_owned(),
             project_id: self.project.id,
             role: Role::Admin,
+            totp: None,
             failed_logins: 2,
             locked_until: Some(NOW.plus_seconds(60)),
             created_at: NOW,

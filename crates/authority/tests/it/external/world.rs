@@ -62,7 +62,7 @@ pub async fn open(location: &Location, node: &str, clock: &Arc<FixedClock>, way:
 }
 
 pub async fn log_in(authority: &Authority) -> Call {
-    let token = authority.login_user("admin@example.com", "correct horse battery", HOME, "r").await.unwrap();
+    let token = authority.login_user("admin@example.com", "correct horse battery", None, HOME, "r").await.unwrap();
     let requester = authority.authenticate(&token.access_token, HOME).await.unwrap();
     Call { requester, request_id: "r-test".to_owned(), idempotency: None }
 }
