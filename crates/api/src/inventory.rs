@@ -12,7 +12,7 @@ use chancery_model::permission::Permission;
 use chancery_model::{CaId, ProfileId, Timestamp};
 use chancery_wire::certificate::{CertificateAnswer, CertificateBundle, CertificatePem};
 use chancery_wire::inventory::{
-    CleanUpSettings, DayCount, InventoryStatistics, NamedCount, UpdateCleanUp, View, ViewsAnswer,
+    AlgorithmCount, CleanUpSettings, DayCount, InventoryStatistics, NamedCount, UpdateCleanUp, View, ViewsAnswer,
 };
 
 use crate::certificate::{bundle, private_key, with_chain};
@@ -78,6 +78,11 @@ async fn statistics(State(authority): State<Authority>, Caller(call): Caller) ->
         revoked_by_day: days(&found.revoked_by_day),
         by_ca: cas(&authority, &call, &found.by_ca).await?,
         by_profile: profiles(&authority, &call, &found.by_profile).await?,
+        by_algorithm: found
+            .by_algorithm
+            .iter()
+            .map(|(algorithm, count)| AlgorithmCount { algorithm: algorithm.map(|it| it.to_string()), count: *count })
+            .collect(),
         views: found.views.iter().map(|(view, total)| shown_view(*view, *total)).collect(),
     }))
 }

@@ -5,6 +5,7 @@ use axum::extract::State;
 use axum::response::Response;
 use chancery_authority::Authority;
 use chancery_authority::enrollment::{Attributes, Field, IssueRequest, Target};
+use chancery_authority::issuance::Explanation;
 use chancery_authority::renewal::{RenewRequest, RenewalKeySource};
 use chancery_authority::stage::Stage;
 use chancery_model::permission::Permission;
@@ -16,6 +17,7 @@ use chancery_wire::certificate::{
     AltNames, FlatIssueAnswer, FlatIssueCertificate, IssueAnswer, IssueCertificate, OrderAnswer, RenewCertificate,
 };
 use chancery_wire::evaluation::{EvaluateAnswer, EvaluatedField, EvaluatedRule};
+use chancery_wire::rehearsal::TryTemplateAnswer;
 use chancery_wire::words::{RuleVerdict, Verdict};
 
 use crate::error::{ApiError, suggestion, warnings};
@@ -147,9 +149,17 @@ async fn evaluate(
     Body(body): Body<IssueCertificate>,
 ) -> Answer<EvaluateAnswer> {
     let explanation = authority.evaluate(&call, issue_request(body)?.0).await?;
+    let profile_id = explanation.profile_id.map(|id| id.as_uuid());
+    let policy_id = explanation.template_id.as_uuid();
+    let TryTemplateAnswer { verdict, fields, rules, warnings } = explained(explanation);
+    Ok(Json(EvaluateAnswer { verdict, fields, rules, warnings, profile_id, policy_id }))
+}
+
+/// What the rules say, field by field and rule by rule.
+pub(crate) fn explained(explanation: Explanation) -> TryTemplateAnswer {
     let fields = explanation.fields.into_iter();
     let rules = explanation.rules.into_iter();
-    Ok(Json(EvaluateAnswer {
+    TryTemplateAnswer {
         verdict: if explanation.approved { Verdict::Issued } else { Verdict::Refused },
         fields: fields
             .map(|it| EvaluatedField { field: it.field, value: it.value, source: it.source.as_str().to_owned() })
@@ -166,9 +176,7 @@ async fn evaluate(
             })
             .collect(),
         warnings: warnings(&explanation.warnings),
-        profile_id: explanation.profile_id.map(|id| id.as_uuid()),
-        policy_id: explanation.template_id.as_uuid(),
-    }))
+    }
 }
 
 async fn renew(
@@ -319,7 +327,7 @@ fn renew_request(body: RenewCertificate) -> Result<(RenewRequest, Wish, Option<w
     Ok((request, wish, ignored))
 }
 
-fn csr(text: Option<String>, issues: &mut Issues) -> Option<String> {
+pub(crate) fn csr(text: Option<String>, issues: &mut Issues) -> Option<String> {
     let mut text = text?;
     // White space around it is not part of it, nor of its length.
     text.truncate(text.trim_end().len());
@@ -327,7 +335,7 @@ fn csr(text: Option<String>, issues: &mut Issues) -> Option<String> {
     Some(text)
 }
 
-fn from_attributes(from: wire::certificate::Attributes, issues: &mut Issues) -> Attributes {
+pub(crate) fn from_attributes(from: wire::certificate::Attributes, issues: &mut Issues) -> Attributes {
     let ttl = from.ttl.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
     if let Some(text) = &ttl {
         issues.length("attributes.ttl", text, 1..=32);

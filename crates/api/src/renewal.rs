@@ -1,19 +1,21 @@
-//! What the server will renew, and what it should have renewed and did not.
+//! What the server will renew, and what it should have renewed and did not; and renewing what a search finds.
 
 use axum::Json;
 use axum::extract::State;
 use chancery_authority::Authority;
-use chancery_authority::renewal::OverdueRenewal;
+use chancery_authority::renewal::{BulkRenewal, OverdueRenewal};
 use chancery_model::Timestamp;
 use chancery_model::permission::Permission;
 use chancery_wire as wire;
-use chancery_wire::renewal::{ForecastAnswer, ForecastDay, ForecastQuery};
+use chancery_wire::renewal::{BulkRenew, BulkRenewAnswer, ForecastAnswer, ForecastDay, ForecastQuery, LeftOut};
+use chancery_wire::revocation::BulkFailure;
 
 use crate::error::ApiError;
-use crate::extract::{Answer, Caller, Query};
+use crate::extract::{Answer, Body, Caller, Query};
 use crate::issues::Issues;
 use crate::page::{Slice, page};
 use crate::route::Endpoint;
+use crate::search;
 
 const DAYS_MAX: i64 = 366;
 const DAYS_USUAL: u32 = 90;
@@ -25,7 +27,44 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
             .named("forecastRenewals", "Renewals to come by day, and renewals that should have come about and did not")
             .asks::<ForecastQuery>()
             .answers::<ForecastAnswer>(),
+        Endpoint::post("/api/v1/cert-manager/certificates/bulk-renew", Permission::CertificateRenew, bulk)
+            .named("bulkRenewCertificates", "Renew what a search finds: first a preview, then with its token")
+            .takes::<BulkRenew>()
+            .answers::<BulkRenewAnswer>(),
     ]
+}
+
+async fn bulk(
+    State(authority): State<Authority>,
+    Caller(call): Caller,
+    Body(body): Body<BulkRenew>,
+) -> Answer<BulkRenewAnswer> {
+    let Some((filter, _)) = search::certificates(body.search)? else {
+        let nothing = Some(0);
+        return Ok(Json(BulkRenewAnswer { matching: nothing, renewable: nothing, ..BulkRenewAnswer::default() }));
+    };
+    let wanted = BulkRenewal { filter };
+    let Some(confirm) = body.confirm.filter(|token| !token.is_empty()) else {
+        let preview = authority.preview_bulk_renewal(&call, &wanted).await?;
+        let left_out = preview.left_out.into_iter().map(|(reason, count)| LeftOut { reason, count }).collect();
+        return Ok(Json(BulkRenewAnswer {
+            matching: Some(preview.matching),
+            renewable: Some(preview.renewable),
+            left_out: Some(left_out),
+            confirm: Some(preview.confirm),
+            has_more: Some(preview.has_more),
+            ..BulkRenewAnswer::default()
+        }));
+    };
+    let done = authority.bulk_renew(&call, &wanted, &confirm).await?;
+    let failed = done.failed.into_iter().map(|(id, error)| BulkFailure { id: id.as_uuid(), error }).collect();
+    Ok(Json(BulkRenewAnswer {
+        renewed: Some(done.renewed),
+        pending: Some(done.pending),
+        failed: Some(failed),
+        has_more: Some(done.has_more),
+        ..BulkRenewAnswer::default()
+    }))
 }
 
 async fn forecast(

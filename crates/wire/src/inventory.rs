@@ -21,7 +21,16 @@ wire! {
         pub by_ca: Vec<NamedCount>,
         /// The 50 with the most certificates, most first.
         pub by_profile: Vec<NamedCount>,
+        /// Certificates neither expired nor revoked, by the algorithm of their key, most first.
+        pub by_algorithm: Vec<AlgorithmCount>,
         pub views: Vec<View>,
+    }
+
+    /// A number for one kind of key.
+    pub struct AlgorithmCount {
+        /// As `keyAlgorithm` of a search takes it; `null`: kinds of keys that are never made here.
+        pub algorithm: Option<String>,
+        pub count: u64,
     }
 
     /// A number for one day, in UTC.
@@ -51,6 +60,54 @@ wire! {
         /// How many certificates are in it now, exact up to 10000.
         pub count: u64,
         pub count_exact: bool,
+    }
+
+    /// A search that somebody keeps.
+    pub struct SavedView {
+        pub id: Uuid,
+        pub name: String,
+        /// The conditions as the query string of the inventory's page.
+        pub query: String,
+        /// Everybody in the project sees it.
+        pub shared: bool,
+        /// Whether it is the caller's own.
+        pub own: bool,
+        pub created_at: String,
+    }
+
+    pub struct SaveView {
+        /// 1 to 100 characters, unique among the caller's.
+        pub name: String,
+        /// Up to 2000 characters, percent-encoded.
+        pub query: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub shared: Option<bool>,
+    }
+
+    pub struct SavedViewAnswer {
+        pub saved_view: SavedView,
+    }
+
+    /// The caller's own and those that others share, by name.
+    pub struct SavedViewsAnswer {
+        pub saved_views: Vec<SavedView>,
+    }
+
+    /// What happened to a certificate, newest first.
+    pub struct HistoryAnswer {
+        pub history: Vec<HistoryEntry>,
+    }
+
+    pub struct HistoryEntry {
+        pub time: String,
+        /// An event of the audit log.
+        pub event: String,
+        /// Who did it.
+        pub actor: String,
+        /// `success`, `denied` or `failure`.
+        pub outcome: String,
+        #[schema(value_type = Object)]
+        pub details: serde_json::Value,
     }
 
     /// Whether and when ended certificates are removed from the inventory.

@@ -29,6 +29,7 @@ pub mod nullable;
 pub mod page;
 pub mod profile;
 pub mod project;
+pub mod rehearsal;
 pub mod renewal;
 pub mod request;
 pub mod revocation;

@@ -158,6 +158,28 @@ impl Authority {
         }
     }
 
+    /// Rules as a change would leave them, saved or not: those of the template, or of the preset, with the patch's blocks
+    /// in place of its own. For trying and rehearsing them.
+    pub async fn proposed_rules(
+        &self,
+        call: &Call,
+        template: Option<TemplateId>,
+        preset: Option<&str>,
+        patch: TemplateRulesPatch,
+    ) -> Result<TemplateRules, Error> {
+        call.requester.require(Permission::TemplateRead)?;
+        let base = match (template, preset) {
+            (None, None) => TemplateRules::default(),
+            (Some(id), None) => self.template_record(call.project_id(), id).await?.rules,
+            (None, Some(preset)) => preset_rules(preset)?,
+            (Some(_), Some(_)) => {
+                let text = "a template has rules already; leave the preset or the template out";
+                return Err(Error::malformed("template.preset", "preset", text));
+            }
+        };
+        Ok(patch.onto(base))
+    }
+
     async fn template_record(&self, project: ProjectId, id: TemplateId) -> Result<CertificateTemplate, Error> {
         self.reader().template(project, id).await?.ok_or_else(|| Error::not_found("Certificate policy", id))
     }
