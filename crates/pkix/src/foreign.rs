@@ -2,8 +2,12 @@
 //! words for what has no type here. Nothing is judged and nothing can be done with it but to look: to check a signature
 //! or to issue, read a [`crate::Certificate`].
 
+mod describe;
 mod key;
+mod known;
 mod signature;
+
+pub use describe::{ExtensionDescription, describe_extensions};
 
 use std::ops::Range;
 

@@ -37,7 +37,7 @@ pub use crl::{
     CertificateList, CrlEntryContents, CrlError, IssuingDistributionPoint, RevokedCertificate, TbsCertList, UnsignedCrl,
 };
 pub use csr::{CertificationRequest, CertificationRequestInfo, CsrError};
-pub use foreign::ForeignCertificate;
+pub use foreign::{ExtensionDescription, ForeignCertificate, describe_extensions};
 pub use lint::{CrlLintContext, Finding, LintContext, lint_crl, lint_tbs};
 pub use name::{Attribute, AttributeType, DistinguishedName, GeneralName, GeneralNameKind, NameError};
 pub use name_constraints::{GeneralSubtree, NameConstraintViolation, NameConstraints};

@@ -59,6 +59,21 @@ impl KeyUsage {
         }
     }
 
+    /// For people.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::DigitalSignature => "Digital signature",
+            Self::NonRepudiation => "Non-repudiation",
+            Self::KeyEncipherment => "Key encipherment",
+            Self::DataEncipherment => "Data encipherment",
+            Self::KeyAgreement => "Key agreement",
+            Self::KeyCertSign => "Certificate signing",
+            Self::CrlSign => "CRL signing",
+            Self::EncipherOnly => "Encipher only",
+            Self::DecipherOnly => "Decipher only",
+        }
+    }
+
     const fn mask(self) -> u16 {
         1 << (self as u16)
     }
@@ -192,6 +207,19 @@ impl ExtendedKeyUsage {
             Self::OcspSigning => "ocspSigning",
             Self::TimeStamping => "timeStamping",
             Self::AnyPurpose => "anyExtendedKeyUsage",
+        }
+    }
+
+    /// For people.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::ClientAuth => "TLS client",
+            Self::ServerAuth => "TLS server",
+            Self::CodeSigning => "Code signing",
+            Self::EmailProtection => "E-mail protection",
+            Self::OcspSigning => "OCSP signing",
+            Self::TimeStamping => "Time stamping",
+            Self::AnyPurpose => "Any purpose",
         }
     }
 

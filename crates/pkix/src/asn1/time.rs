@@ -35,6 +35,17 @@ fn digits(seconds: i64) -> (i64, String) {
     (year, format!("{month:02}{day:02}{:02}{:02}{:02}Z", of_day / 3600, of_day / 60 % 60, of_day % 60))
 }
 
+/// An instant for people: `2027-02-21 14:05:00 UTC`; `None` outside what certificates can say.
+pub(crate) fn shown(seconds: i64) -> Option<String> {
+    if !(EARLIEST..=LATEST).contains(&seconds) {
+        return None;
+    }
+    let (year, month, day) = civil(seconds.div_euclid(DAY));
+    let of_day = seconds.rem_euclid(DAY);
+    let (hour, minute, second) = (of_day / 3600, of_day / 60 % 60, of_day % 60);
+    Some(format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02} UTC"))
+}
+
 /// Reads either form. The form itself is not compared with the year: see [`is_in_required_form`].
 pub(crate) fn read(value: Tlv<'_>) -> Result<i64, DerError> {
     let malformed = || value.error("a time that is not of the form YYMMDDHHMMSSZ or YYYYMMDDHHMMSSZ");

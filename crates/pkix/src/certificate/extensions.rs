@@ -51,7 +51,7 @@ pub(crate) const URI: u8 = 0x86;
 
 impl Extensions {
     /// The Extensions SEQUENCE.
-    pub(super) fn write(&self, w: &mut Writer, subject_is_empty: bool) {
+    pub(crate) fn write(&self, w: &mut Writer, subject_is_empty: bool) {
         w.nested(tag::SEQUENCE, |w| {
             if let Some(id) = &self.authority_key_id {
                 extension(w, oid::AUTHORITY_KEY_IDENTIFIER, false, |w| {

@@ -52,6 +52,20 @@ impl GeneralNameKind {
             Self::RegisteredId => "registered_id",
         }
     }
+
+    /// For people.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::DnsName => "DNS name",
+            Self::IpAddress => "IP address",
+            Self::Email => "E-mail address",
+            Self::Uri => "URI",
+            Self::Upn => "User principal name",
+            Self::OtherName => "Other name",
+            Self::DirectoryName => "Directory name",
+            Self::RegisteredId => "Registered identifier",
+        }
+    }
 }
 
 text_enum!(GeneralNameKind, "SAN type", |one| one.as_str());
