@@ -59,7 +59,7 @@ macro_rules! moved {
 macro_rules! move_one {
     ($id:expr, $node:expr, $value:literal, $project:literal, $condition:literal) => {
         Statement::new(
-            moved!("json_extract(c.description, '$.keyAlgorithm')", $value, $project, $condition),
+            moved!("c.description ->> 'keyAlgorithm'", $value, $project, $condition),
             params![$id, $node.to_owned()],
         )
         .on_postgres(moved!("c.description::json ->> 'keyAlgorithm'", $value, $project, $condition))
@@ -144,7 +144,7 @@ macro_rules! ended {
     };
 }
 
-const ENDED_SQLITE: &str = ended!("json_extract(c.description, '$.keyAlgorithm')");
+const ENDED_SQLITE: &str = ended!("c.description ->> 'keyAlgorithm'");
 const ENDED_POSTGRES: &str = ended!("c.description::json ->> 'keyAlgorithm'");
 
 /// What part of `count` has ended, where of `all` so many have.
