@@ -10,7 +10,7 @@ CREATE TABLE algorithm_statistic (
 ) STRICT, WITHOUT ROWID;
 
 INSERT INTO algorithm_statistic (project_id, bucket, algorithm, node, value)
-    SELECT p.id, c.not_after / 86400000, COALESCE(json_extract(c.description, '$.keyAlgorithm'), ''), '', COUNT(*)
+    SELECT p.id, c.not_after / 86400000, COALESCE(c.description ->> 'keyAlgorithm', ''), '', COUNT(*)
     FROM certificate c JOIN project p ON p.number = c.project WHERE c.revoked_at IS NULL GROUP BY 1, 2, 3;
 
 -- Searches of the inventory that people keep. They go with the person.

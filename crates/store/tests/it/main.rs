@@ -10,12 +10,14 @@ mod external;
 mod figures;
 mod group;
 mod import;
+mod insight;
 mod inventory;
 mod jobs;
 mod lists;
 mod migration;
 mod nouns;
 mod order;
+mod people;
 mod random;
 mod revocation;
 mod world;
@@ -72,6 +74,14 @@ stories! {
         idempotency_keys_are_claimed_once,
         config_version_grows_with_configuration_only,
         rows_that_do_not_fit_are_reported_by_name;
+    people:
+        a_change_of_a_person_writes_its_own_columns_and_no_others,
+        a_second_factor_reads_back_and_each_step_is_used_once,
+        a_password_is_set_in_place_of_the_expected_one,
+        a_link_is_used_once_also_by_two_at_once,
+        a_newer_link_takes_the_place_of_the_older,
+        sessions_in_browsers_read_back_and_are_used_and_ended,
+        a_deleted_person_leaves_nothing_that_signs_in;
     inventory:
         certificates_read_back_whole,
         an_issuer_never_uses_a_serial_number_twice,
@@ -142,6 +152,12 @@ stories! {
         what_a_crl_lists_is_kept_until_the_crl_lets_it_go,
         clean_up_removes_all_but_the_serial_number,
         ended_access_tokens_are_forgotten;
+    insight:
+        algorithms_agree_with_the_rows_through_a_life,
+        a_migration_counts_the_algorithms_that_are_there,
+        a_day_with_very_many_ends_is_told_in_proportion,
+        saved_views_are_their_owners_and_may_be_shared,
+        granted_requests_are_read_newest_first_and_piece_by_piece;
     external:
         external_cas_read_back_and_are_not_mistaken_for_internal_ones,
         a_name_is_one_cas_internal_or_external,
