@@ -111,13 +111,31 @@ fn from_row(mut row: Row) -> Result<ExternalOrder, StoreError> {
     })
 }
 
-const SELECT: &str = "SELECT request_id, project_id, ca_id, phase, renews, key_id, csr, plan, state, reference, quarantined, \
-     give_up_at, created_at, updated_at FROM external_order WHERE request_id = $1 AND project_id = $2";
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "SELECT request_id, project_id, ca_id, phase, renews, key_id, csr, plan, state, reference, quarantined, \
+             give_up_at, created_at, updated_at FROM external_order ",
+            $rest
+        )
+    };
+}
 
 impl Reader {
     /// Of a request.
     pub async fn order(&self, project: ProjectId, request: RequestId) -> Result<Option<ExternalOrder>, StoreError> {
-        self.point(Query::new("external_order", SELECT, params![request, project])).await?.map(from_row).transpose()
+        let sql = select!("WHERE request_id = $1 AND project_id = $2");
+        self.point(Query::new("external_order", sql, params![request, project])).await?.map(from_row).transpose()
+    }
+
+    /// The one under way that will renew the certificate.
+    pub async fn order_renewing(
+        &self,
+        project: ProjectId,
+        certificate: CertificateId,
+    ) -> Result<Option<ExternalOrder>, StoreError> {
+        let sql = select!("WHERE renews = $1 AND project_id = $2 AND phase = 'ordering'");
+        self.point(Query::new("external_order", sql, params![certificate, project])).await?.map(from_row).transpose()
     }
 
     /// How many orders have ended that were to renew the certificate.

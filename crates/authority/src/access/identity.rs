@@ -346,7 +346,7 @@ pub(super) fn checked_name(name: &str) -> Result<String, Error> {
     Ok(name.to_owned())
 }
 
-fn checked_metadata(metadata: Vec<(String, String)>) -> Result<Vec<(String, String)>, Error> {
+pub(crate) fn checked_metadata(metadata: Vec<(String, String)>) -> Result<Vec<(String, String)>, Error> {
     if metadata.len() > METADATA_PAIRS_MAX {
         return Err(Error::malformed(
             "metadata.too_many",

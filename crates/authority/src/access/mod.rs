@@ -38,6 +38,7 @@ use std::net::IpAddr;
 use chancery_keys::Sealer;
 
 use self::failure::FailureLog;
+pub(crate) use self::identity::checked_metadata;
 use self::password::PasswordGate;
 use self::session::SessionCache;
 

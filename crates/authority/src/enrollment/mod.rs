@@ -7,6 +7,7 @@ mod attributes;
 mod csr;
 mod document;
 mod names;
+mod offer;
 mod reread;
 mod usage;
 mod validity;
@@ -24,6 +25,7 @@ use crate::error::Error;
 use crate::hierarchy::{IssuedBy, Issuer};
 
 pub use document::FieldReport;
+pub use offer::Offer;
 pub(crate) use document::{document, field_reports};
 pub(crate) use names::{copy_common_name, host_name};
 pub(crate) use reread::{Past, refill, reread};
@@ -125,14 +127,22 @@ pub(crate) fn resolve_attributes(
     key: KeySource,
     metadata: Vec<(String, String)>,
 ) -> Result<Enrollment, Error> {
-    if around.settings.key_custody == KeyCustody::None && matches!(key, KeySource::Generate) {
+    if matches!(key, KeySource::Generate) {
+        check_makes_keys(around.settings)?;
+    }
+    attributes::resolve(around, attributes, key, metadata).and_then(|enrollment| finish(around, enrollment))
+}
+
+/// Whether the server makes private keys for the profile at all.
+pub(crate) fn check_makes_keys(settings: &ProfileSettings) -> Result<(), Error> {
+    if settings.key_custody == KeyCustody::None {
         return Err(Error::malformed(
             "csr.required",
             "csr",
             "this profile never makes private keys (keyCustody \"none\"); send a CSR made with your own key",
         ));
     }
-    attributes::resolve(around, attributes, key, metadata).and_then(|enrollment| finish(around, enrollment))
+    Ok(())
 }
 
 /// Resolves a request that comes with a CSR.

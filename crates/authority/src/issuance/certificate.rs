@@ -12,11 +12,9 @@ pub use zeroize::Zeroizing;
 
 use super::record::key_place;
 use crate::Authority;
+use crate::access::checked_metadata;
 use crate::call::{Call, Requester};
 use crate::error::Error;
-
-/// Most labels on one certificate.
-const METADATA_MAX: usize = 100;
 
 /// How a PKCS#12 file is wanted.
 #[derive(Clone, Copy)]
@@ -142,9 +140,7 @@ impl Authority {
         metadata: Vec<(String, String)>,
     ) -> Result<Certificate, Error> {
         call.requester.require_somewhere(Permission::CertificateEdit)?;
-        if metadata.len() > METADATA_MAX {
-            return Err(Error::malformed("metadata.too_many", "metadata", format!("at most {METADATA_MAX} entries")));
-        }
+        let metadata = checked_metadata(metadata)?;
         let mut certificate = self.certificate_of(call, id).await?;
         self.require_management(&call.requester, &certificate, Permission::CertificateEdit)?;
         let now = self.now();

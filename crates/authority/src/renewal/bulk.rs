@@ -11,7 +11,7 @@ use chancery_model::{CertificateId, Timestamp};
 use chancery_store::Write;
 use tokio::task::JoinSet;
 
-use super::renew::{RenewRequest, RenewalKeySource, check_custody, check_source, profile_of};
+use super::renew::{RenewRequest, RenewalKeySource, check_custody, check_issuer, check_source, profile_of};
 use crate::Authority;
 use crate::application::enrol;
 use crate::call::Call;
@@ -180,15 +180,7 @@ impl Authority {
         let profile_id = profile_of(certificate)?;
         let profile = self.profile_in_force(call.project_id(), profile_id).await?;
         let source = if certificate.from_csr() { RenewalKeySource::Reuse } else { RenewalKeySource::New };
-        if let Some(external) = profile.issued_by.external().filter(|it| !it.capabilities.renew) {
-            return Err(Error::forbidden(
-                "renewal.not_eligible",
-                format!(
-                    "Certificates of the certification authority '{}' cannot be renewed from here",
-                    external.ca.name
-                ),
-            ));
-        }
+        check_issuer(&profile)?;
         check_source(certificate, &profile, source, false)?;
         check_custody(&profile, source)?;
         enrol::of_renewal(&profile, certificate)?;

@@ -89,16 +89,7 @@ impl Authority {
         let profile_id = profile_of(old).map_err(Obstacle::Request)?;
         self.check_standing(call, old, profile_id, fence.is_some()).await?;
         let profile = self.profile_in_force(call.project_id(), profile_id).await.map_err(Obstacle::Request)?;
-        if let Some(external) = profile.issued_by.external().filter(|it| !it.capabilities.renew) {
-            let text = format!(
-                "certificates of the certification authority '{}' cannot be renewed from here",
-                external.ca.name
-            );
-            return Err(Obstacle::Standing(
-                RenewalErrorType::NotEligible,
-                Error::malformed("renewal.not_eligible", "", text),
-            ));
-        }
+        check_issuer(&profile).map_err(|error| Obstacle::Standing(RenewalErrorType::NotEligible, error))?;
         check_source(old, &profile, source, fence.is_some()).map_err(Obstacle::Request)?;
         if fence.is_some() {
             check_custody(&profile, source).map_err(Obstacle::Request)?;
@@ -198,7 +189,7 @@ impl Authority {
     }
 
     /// The checks of state, collected. The server itself may renew what ended while it was down.
-    async fn check_standing(
+    pub(super) async fn check_standing(
         &self,
         call: &Call,
         old: &Certificate,
@@ -275,6 +266,14 @@ pub(super) fn profile_of(old: &Certificate) -> Result<ProfileId, Error> {
     Ok(profile_id)
 }
 
+/// Not every CA that is run elsewhere can be asked for a renewal.
+pub(super) fn check_issuer(profile: &ProfileInForce) -> Result<(), Error> {
+    let Some(external) = profile.issued_by.external().filter(|it| !it.capabilities.renew) else { return Ok(()) };
+    let name = &external.ca.name;
+    let text = format!("certificates of the certification authority '{name}' cannot be renewed from here");
+    Err(Error::malformed("renewal.not_eligible", "", text))
+}
+
 /// A new key that is not kept would reach nobody: there is no caller to hand it to.
 pub(super) fn check_custody(profile: &ProfileInForce, source: RenewalKeySource) -> Result<(), Error> {
     if source != RenewalKeySource::New || profile.profile.settings.key_custody == KeyCustody::Stored {
@@ -290,7 +289,7 @@ pub(super) fn check_custody(profile: &ProfileInForce, source: RenewalKeySource) 
 }
 
 /// The key source asked for, as far as request and certificate alone decide it.
-fn key_source(old: &Certificate, request: &RenewRequest) -> Result<RenewalKeySource, Error> {
+pub(super) fn key_source(old: &Certificate, request: &RenewRequest) -> Result<RenewalKeySource, Error> {
     let source = request.key_source.unwrap_or(RenewalKeySource::New);
     match (source, request.csr.is_some()) {
         (RenewalKeySource::Csr, false) => {

@@ -182,3 +182,28 @@ async fn an_idempotency_key_of_yesterday_answers_no_other_request() {
     world.clock.advance_seconds(24 * 3_600 + 1);
     assert_eq!(code(world.issue(&anna, "b.acme.com").await), "idempotency.old");
 }
+
+#[tokio::test]
+async fn what_may_be_chosen_is_what_the_verb_then_takes() {
+    let world = World::start().await;
+    let (anna, otto) = (world.operator("anna").await, world.operator("otto").await);
+    let it = &world.authority;
+    let made_here = world.issue(&anna, "a.acme.com").await.unwrap().certificate;
+    let options = it.renewal_options(&anna, made_here.id).await.unwrap();
+    assert_eq!(options.obstacle, None);
+    assert!(options.keys.iter().all(|(_, obstacle)| obstacle.is_none()), "{options:?}");
+    assert_eq!(code(it.renewal_options(&otto, made_here.id).await), "auth.permission");
+
+    // The profile takes key reuse back: the option is gone, and so is the way.
+    let settings = ProfileSettingsPatch { allow_key_reuse: Some(false), ..ProfileSettingsPatch::default() };
+    let patch = chancery_authority::profile::ProfilePatch { settings, ..Default::default() };
+    it.update_profile(&world.admin, world.profile, patch).await.unwrap();
+    let options = it.renewal_options(&anna, made_here.id).await.unwrap();
+    let possible: Vec<_> = options.keys.iter().filter(|(_, why)| why.is_none()).map(|(key, _)| *key).collect();
+    assert_eq!(possible, [RenewalKeySource::New, RenewalKeySource::Csr]);
+    assert_eq!(code(world.renew(&anna, made_here.id, RenewalKeySource::Reuse).await), "renewal.reuse");
+
+    world.renew(&anna, made_here.id, RenewalKeySource::New).await.unwrap();
+    let options = it.renewal_options(&anna, made_here.id).await.unwrap();
+    assert!(options.obstacle.is_some_and(|why| why.contains("already renewed")) && options.keys.is_empty());
+}
