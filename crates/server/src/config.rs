@@ -152,6 +152,11 @@ impl Config {
         render::toml(self)
     }
 
+    /// Name and value of every key that is set, secrets masked.
+    pub(crate) fn to_pairs(&self) -> Vec<(String, String)> {
+        render::pairs(self)
+    }
+
     /// The reference page of all keys, in Markdown.
     #[must_use]
     pub fn reference() -> String {

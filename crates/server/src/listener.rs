@@ -123,9 +123,10 @@ impl Listener {
     }
 
     async fn respond(&self, request: Request<Incoming>, remote: IpAddr) -> Result<Response<Body>, Infallible> {
-        let peer = Peer(caller(remote, request.headers(), &self.trusted_proxies));
+        let address = caller(remote, request.headers(), &self.trusted_proxies);
         let mut request = request.map(Body::new);
-        request.extensions_mut().insert(peer);
+        request.extensions_mut().insert(Peer(address));
+        request.extensions_mut().insert(chancery_web::Peer(address));
         // A router is always ready, and a clone of it is one count of references.
         self.router.clone().call(request).await
     }

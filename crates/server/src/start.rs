@@ -13,6 +13,7 @@ use chancery_egress::EgressPolicy;
 use chancery_keys::{Kek, KekError, SelfTestError};
 use chancery_model::{Clock, Randomness};
 use chancery_store::Location;
+use chancery_web::{Admission, WebConfig, WebState};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, JoinSet};
@@ -97,6 +98,8 @@ pub async fn start(
         *url = with_port(url, taken.port());
     }
 
+    // Taken while the configuration is whole: what the browser's door shows of it.
+    let shown = config.to_pairs();
     let policy = outbound::egress_policy(&config.outbound)?;
     let authority = open_authority(&config, policy.clone(), &clock, &randomness).await?;
     let mirrors = Arc::new(MirrorCounters::default());
@@ -114,7 +117,15 @@ pub async fn start(
     let rate_limit = rate_limit(config.limits.failed_calls_per_second);
     let state = ApiState::with_limits(authority.clone(), rate_limit, CALL_TIMEOUT)
         .also_measuring(move || mirror_measures(&mirrors));
-    let router = chancery_api::router(state).merge(public.clone());
+    let web = WebConfig {
+        is_https: is_https(&config),
+        admission: admission(rate_limit),
+        randomness: Arc::clone(&randomness),
+        settings: shown,
+        version: env!("CARGO_PKG_VERSION"),
+    };
+    let web = chancery_web::router(WebState::new(authority.clone(), web));
+    let router = chancery_api::router(state).merge(public.clone()).merge(web);
     let tls_used = tls.is_some();
     let stop_timeout = config.limits.stop_timeout;
     let Config { trusted_proxies, limits, node, .. } = config;
@@ -139,6 +150,21 @@ pub async fn start(
         listeners,
         background,
     })
+}
+
+/// Whether browsers come by HTTPS: what the site's address says, else whether this server or a proxy before it has a
+/// certificate.
+fn is_https(config: &Config) -> bool {
+    match &config.site_url {
+        Some(url) => url.starts_with("https://"),
+        None => config.tls.is_some() || config.behind_proxy,
+    }
+}
+
+/// Sign-ins that prove nothing yet are limited as other calls without a token are.
+fn admission(limit: Option<RateLimit>) -> Option<Admission> {
+    let limiter = Limiter::new(limit?);
+    Some(Arc::new(move |address| limiter.take(address)))
 }
 
 /// A socket, and the address that was really taken.

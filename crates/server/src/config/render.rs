@@ -25,6 +25,11 @@ pub fn toml(config: &Config) -> String {
     out
 }
 
+/// Name and value of every key that is set, secrets masked.
+pub fn pairs(config: &Config) -> Vec<(String, String)> {
+    KEYS.iter().filter_map(|key| Some((key.name.to_owned(), value(config, key)?))).collect()
+}
+
 pub fn markdown() -> String {
     let mut out = String::from(
         "# Configuration\n\n\

@@ -1,0 +1,4 @@
+//! Pages as visitors see them: in process, on an embedded database, by a clock that the test moves.
+
+mod place;
+mod sign_in;
