@@ -6,9 +6,10 @@ use chancery_model::ApplicationId;
 use chancery_model::application::ApplicationProfile;
 use chancery_model::certificate::Certificate;
 use chancery_model::permission::Permission;
+use chancery_model::profile::CertificateProfile;
 
 use crate::cache::ProfileInForce;
-use crate::{Authority, Call, Error};
+use crate::{Authority, Call, Error, Requester};
 
 impl Authority {
     /// The application that a request by a profile is for: the one it names, else the only one that the profile is
@@ -27,25 +28,25 @@ impl Authority {
                 return Err(self.not_attached(call, profile, id).await);
             };
             requester.require_in(Some(id), Permission::CertificateIssue)?;
-            return if attached.api.is_some() { Ok(Some(Arc::clone(attached))) } else { Err(switched_off(profile)) };
+            return if attached.api.is_some() {
+                Ok(Some(Arc::clone(attached)))
+            } else {
+                Err(switched_off(&profile.profile))
+            };
         }
-        let usable: Vec<&Arc<ApplicationProfile>> = attachments
-            .iter()
-            .filter(|it| it.api.is_some())
-            .filter(|it| requester.may_in(Some(it.application_id), Permission::CertificateIssue))
-            .collect();
+        let usable: Vec<&Arc<ApplicationProfile>> =
+            attachments.iter().filter(|it| may_enrol_in(requester, it)).collect();
         if let [only] = usable.as_slice() {
             return Ok(Some(Arc::clone(only)));
         }
-        let own = attachments.is_empty() || profile.profile.enrollment.is_some();
-        if own && requester.role().allows(Permission::CertificateIssue) {
+        if is_open_to_none(requester, &profile.profile, attachments) {
             return Ok(None);
         }
         if !usable.is_empty() {
             return Err(ambiguous(profile, &usable));
         }
         requester.require(Permission::CertificateIssue)?;
-        Err(switched_off(profile))
+        Err(switched_off(&profile.profile))
     }
 
     async fn not_attached(&self, call: &Call, profile: &ProfileInForce, id: ApplicationId) -> Error {
@@ -71,7 +72,7 @@ pub(crate) fn of_renewal(
     let Some(id) = old.application_id else { return Ok(None) };
     match profile.attachments.iter().find(|it| it.application_id == id) {
         Some(attached) if attached.api.is_some() => Ok(Some(Arc::clone(attached))),
-        Some(_) => Err(switched_off(profile)),
+        Some(_) => Err(switched_off(&profile.profile)),
         None => Err(Error::forbidden(
             "application.not_attached",
             format!(
@@ -82,12 +83,27 @@ pub(crate) fn of_renewal(
     }
 }
 
-fn switched_off(profile: &ProfileInForce) -> Error {
+/// Whether the application enrols by the profile it is attached to, and the requester may ask for it.
+pub(crate) fn may_enrol_in(requester: &Requester, attached: &ApplicationProfile) -> bool {
+    attached.api.is_some() && requester.may_in(Some(attached.application_id), Permission::CertificateIssue)
+}
+
+/// Whether a request by the profile may be for no application: it has enrolment settings of its own, or is attached nowhere.
+pub(crate) fn is_open_to_none(
+    requester: &Requester,
+    profile: &CertificateProfile,
+    attachments: &[Arc<ApplicationProfile>],
+) -> bool {
+    let has_own = attachments.is_empty() || profile.enrollment.is_some();
+    has_own && requester.role().allows(Permission::CertificateIssue)
+}
+
+pub(crate) fn switched_off(profile: &CertificateProfile) -> Error {
     Error::forbidden(
         "application.enrollment",
         format!(
             "API enrolment is off for the certificate profile '{}' in its application; an administrator switches it on with PUT …/profiles/{}/enrollment/api",
-            profile.profile.slug, profile.profile.id
+            profile.slug, profile.id
         ),
     )
 }

@@ -10,6 +10,7 @@
 //! [`Enrollment`]: chancery_model::enrollment::Enrollment
 
 mod check;
+mod choice;
 mod compile;
 mod evaluate;
 mod fit;
@@ -36,6 +37,7 @@ use crate::enrollment::can_serve;
 
 use self::rule::{ComponentRule, NameRule, UsageRule};
 
+pub use self::choice::{Choices, TextChoice, UsageChoice};
 pub use self::compile::RuleProblem;
 pub use self::evaluate::{Detail, RuleCheck, Verdict};
 pub use self::fit::profile_warnings;
