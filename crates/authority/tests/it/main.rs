@@ -2,6 +2,8 @@
 
 mod access;
 mod external;
+mod insight;
 mod jobs;
+mod people;
 mod renewal;
 mod template;
