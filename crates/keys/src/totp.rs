@@ -44,6 +44,20 @@ impl TotpSecret {
         Zeroizing::new(BASE32_NOPAD.encode(self.0.as_slice()))
     }
 
+    /// Takes back what [`Self::to_base32`] gave, as an app does.
+    #[must_use]
+    pub fn from_base32(text: &str) -> Option<Self> {
+        let bytes = Zeroizing::new(BASE32_NOPAD.decode(text.as_bytes()).ok()?);
+        Self::from_bytes(&bytes)
+    }
+
+    /// What the app shows at that time; before 1970 nothing.
+    #[must_use]
+    pub fn code_at(&self, now_seconds: i64) -> Option<String> {
+        let step = u64::try_from(now_seconds.div_euclid(STEP_SECONDS)).ok()?;
+        Some(format!("{:06}", self.code(step)))
+    }
+
     /// The number of the step whose code this is, if it is one of now, of the step before or of the one after, and later
     /// than `used`: a code that was accepted is accepted once (RFC 6238 §5.2). Spaces in the code are let pass.
     #[must_use]
@@ -109,6 +123,7 @@ mod tests {
             (20_000_000_000, "353130"),
         ] {
             assert_eq!(rfc_secret().step_of(code, seconds, 0), Some(seconds / 30), "{seconds}");
+            assert_eq!(rfc_secret().code_at(seconds).as_deref(), Some(code));
         }
     }
 
@@ -152,6 +167,7 @@ mod tests {
         assert_eq!(one.to_base32().len(), 32);
         assert_eq!(rfc_secret().to_base32().as_str(), "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ");
         assert_eq!(TotpSecret::from_bytes(one.bytes()).unwrap().bytes(), one.bytes());
-        assert!(TotpSecret::from_bytes(b"short").is_none());
+        assert_eq!(TotpSecret::from_base32(&one.to_base32()).unwrap().bytes(), one.bytes());
+        assert!(TotpSecret::from_bytes(b"short").is_none() && TotpSecret::from_base32("GEZDGNBV").is_none());
     }
 }

@@ -20,10 +20,11 @@ pub enum UserChange {
         role: Role,
         at: Timestamp,
     },
-    /// Ends a lock as well. An empty hash: no password.
+    /// Ends a lock as well. An empty hash: no password. `Stale` unless the hash before is `expected`, where that is given.
     SetPassword {
         id: UserId,
         password_hash: String,
+        expected: Option<String>,
         at: Timestamp,
     },
     SetLockout {
@@ -62,21 +63,21 @@ impl UserChange {
     }
 }
 
+const EXISTS: &str = "SELECT 1 FROM users WHERE id = $1";
+
 pub(crate) fn change(effects: &mut Effects, change: UserChange) {
     match change {
         UserChange::SetRole { id, role, at } => effects.configure(
-            Statement::new(
-                "UPDATE users SET role = $2, updated_at = $3 WHERE id = $1",
-                params![id, role.as_str(), at],
-            )
-            .guarded(Conflict::Missing),
+            Statement::new("UPDATE users SET role = $2, updated_at = $3 WHERE id = $1", params![id, role.as_str(), at])
+                .guarded(Conflict::Missing),
         ),
-        UserChange::SetPassword { id, password_hash, at } => effects.configure(
+        UserChange::SetPassword { id, password_hash, expected, at } => effects.configure(
             Statement::new(
-                "UPDATE users SET password_hash = $2, failed_logins = 0, locked_until = NULL, updated_at = $3 WHERE id = $1",
-                params![id, password_hash, at],
+                "UPDATE users SET password_hash = $2, failed_logins = 0, locked_until = NULL, updated_at = $3 \
+                 WHERE id = $1 AND password_hash = COALESCE($4, password_hash)",
+                params![id, password_hash, at, expected],
             )
-            .guarded(Conflict::Missing),
+            .guarded_if(Conflict::Stale, EXISTS),
         ),
         UserChange::SetLockout { id, failed_logins, locked_until, at } => effects.push(
             Statement::new(
@@ -91,7 +92,7 @@ pub(crate) fn change(effects: &mut Effects, change: UserChange) {
                 "UPDATE users SET totp_last_step = $2 WHERE id = $1 AND totp_last_step < $2",
                 params![id, step],
             )
-            .guarded_if(Conflict::Stale, "SELECT 1 FROM users WHERE id = $1"),
+            .guarded_if(Conflict::Stale, EXISTS),
         ),
         UserChange::Delete(id) => delete(effects, id),
         UserChange::SetLink(it) => sign_in_link::set(effects, it),

@@ -72,7 +72,12 @@ impl Authority {
         // First, because of two who come at once one is refused here, without a trace.
         let mut write = Write::default().with(Change::User(UserChange::UseLink { id: link.id, now }));
         if let Some(password_hash) = password_hash {
-            write = write.with(Change::User(UserChange::SetPassword { id: user.id, password_hash, at: now }));
+            write = write.with(Change::User(UserChange::SetPassword {
+                id: user.id,
+                password_hash,
+                expected: Some(String::new()),
+                at: now,
+            }));
         }
         let record = AuditRecord { event: AuditEvent::SignInLinkUsed, ..record };
         match self.commit(write.with(Change::InsertAccessToken(row)).audited(record)).await {

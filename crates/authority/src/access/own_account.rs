@@ -40,10 +40,16 @@ impl Authority {
         let password_hash = self.password_hash(new).await?;
         drop(turn);
         let now = self.now();
-        let write = self
-            .end_others(call)
-            .with(Change::User(UserChange::SetPassword { id: user.id, password_hash, at: now }))
+        // First, and of the password that was proved: an administrator may have reset the account meanwhile.
+        let write = Write::default()
+            .with(Change::User(UserChange::SetPassword {
+                id: user.id,
+                password_hash,
+                expected: Some(user.password_hash),
+                at: now,
+            }))
             .with(Change::User(UserChange::DropLink(user.id)))
+            .with(self.end_others(call))
             .audited(call.audit(now, AuditEvent::UserPasswordChanged, object(user.id), json!({})));
         self.commit(write).await
     }
@@ -51,6 +57,7 @@ impl Authority {
     /// A fresh secret for the caller's authenticator app. It asks for nothing before [`Authority::confirm_totp`]; one that
     /// was never confirmed is replaced.
     pub async fn begin_totp(&self, call: &Call) -> Result<TotpSetup, Error> {
+        let _changes = self.access_state().changes.lock().await;
         let user = self.own_user(call).await?;
         if user.has_second_factor() {
             return Err(totp_exists());
@@ -82,10 +89,10 @@ impl Authority {
         };
         let now = self.now();
         let totp = SealedTotp { last_step: step, is_confirmed: true, ..totp };
-        let write = self
-            .end_others(call)
+        let write = Write::default()
             .with(Change::User(UserChange::SetTotp { id: user.id, totp: Some(totp), at: now }))
             .with(Change::User(UserChange::DropLink(user.id)))
+            .with(self.end_others(call))
             .audited(call.audit(now, AuditEvent::TotpEnabled, object(user.id), json!({})));
         self.commit(write).await
     }
@@ -144,12 +151,12 @@ impl Authority {
     }
 
     /// Every session of the caller ends but the one of this call.
-    pub(super) fn end_others(&self, call: &Call) -> Write {
+    pub(super) fn end_others(&self, call: &Call) -> Change {
         let (actor, at) = (call.requester.actor_id(), self.now());
-        Write::default().with(match call.requester.token_id() {
+        match call.requester.token_id() {
             Some(keep) => Change::RevokeOtherTokensOf { actor, keep, at },
             None => Change::RevokeTokensOf { actor, at },
-        })
+        }
     }
 }
 

@@ -40,8 +40,7 @@ impl Authority {
         let _changes = self.access_state().changes.lock().await;
         let now = self.now();
         let row = self.reader().access_token(id).await?.ok_or(Error::InvalidToken(REFUSED))?;
-        let Some(browser) = row.browser.filter(|it| is_due(it.last_used_at, now)) else { return Ok(()) };
-        if row.expires_at <= now || browser.last_used_at > now {
+        if !row.browser.is_some_and(|it| is_due(it.last_used_at, now)) || row.expires_at <= now {
             return Ok(());
         }
         let expires_at = now.plus_seconds(IDLE_SECONDS).min(row.expires_at_max);
@@ -90,7 +89,7 @@ impl Authority {
         }
         let details = json!({ "sessions": count });
         let record = call.audit(self.now(), AuditEvent::SessionEnded, None, details);
-        self.commit(self.end_others(call).audited(record)).await?;
+        self.commit(Write::default().with(self.end_others(call)).audited(record)).await?;
         Ok(count)
     }
 }

@@ -113,7 +113,7 @@ impl Authority {
             ..before
         };
         let write = Write::default()
-            .with(Change::User(UserChange::SetPassword { id, password_hash: String::new(), at: now }))
+            .with(Change::User(UserChange::SetPassword { id, password_hash: String::new(), expected: None, at: now }))
             .with(Change::User(UserChange::SetTotp { id, totp: None, at: now }))
             .with(Change::User(UserChange::SetLink(link)))
             .with(Change::RevokeTokensOf { actor: ActorId::User(id), at: now })

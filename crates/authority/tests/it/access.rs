@@ -26,25 +26,25 @@ use chancery_model::time::FixedClock;
 use chancery_model::{ErrorKind, ProjectId, Timestamp};
 use chancery_store::Location;
 
-const EMAIL: &str = "admin@example.com";
-const PASSWORD: &str = "correct horse battery";
-const HOME: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 7));
-const ABROAD: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 9));
+pub const EMAIL: &str = "admin@example.com";
+pub const PASSWORD: &str = "correct horse battery";
+pub const HOME: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 7));
+pub const ABROAD: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 9));
 
-struct World {
-    authority: Authority,
-    clock: Arc<FixedClock>,
-    folder: tempfile::TempDir,
+pub struct World {
+    pub authority: Authority,
+    pub clock: Arc<FixedClock>,
+    pub folder: tempfile::TempDir,
 }
 
-struct Machine {
-    identity: Identity,
-    client_id: String,
-    secret: String,
+pub struct Machine {
+    pub identity: Identity,
+    pub client_id: String,
+    pub secret: String,
 }
 
 impl World {
-    async fn start() -> Self {
+    pub async fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = Arc::new(FixedClock::at(Timestamp::from_seconds(1_800_000_000)));
         let authority = open(&folder, &clock, "node-1").await;
@@ -52,7 +52,7 @@ impl World {
     }
 
     /// A world with an administrator, and a call in that administrator's name.
-    async fn administered() -> (Self, Call) {
+    pub async fn administered() -> (Self, Call) {
         let world = Self::start().await;
         world.authority.ensure_administrator(EMAIL, PASSWORD).await.unwrap().unwrap();
         let token = world.authority.login_user(EMAIL, PASSWORD, None, HOME, "r-login").await.unwrap();
@@ -60,12 +60,12 @@ impl World {
         (world, call)
     }
 
-    async fn call(&self, token: &str) -> Call {
+    pub async fn call(&self, token: &str) -> Call {
         let requester = self.authority.authenticate(token, HOME).await.unwrap();
         Call { requester, request_id: "r-test".to_owned(), idempotency: None }
     }
 
-    async fn machine(&self, call: &Call, role: Role, settings: UniversalAuthSettings) -> Machine {
+    pub async fn machine(&self, call: &Call, role: Role, settings: UniversalAuthSettings) -> Machine {
         let identity = self.authority.create_identity(call, new_identity("agent", role)).await.unwrap();
         let identity = self.authority.attach_universal_auth(call, identity.id, settings).await.unwrap();
         let (_, secret) =
@@ -74,17 +74,17 @@ impl World {
         Machine { identity, client_id, secret: secret.to_string() }
     }
 
-    async fn login(&self, machine: &Machine, secret: &str) -> Result<String, Error> {
+    pub async fn login(&self, machine: &Machine, secret: &str) -> Result<String, Error> {
         let token = self.authority.login_universal(&machine.client_id, secret, HOME, "r-login").await?;
         Ok(token.access_token.to_string())
     }
 
-    async fn entries(&self, project: ProjectId, event: AuditEvent) -> Vec<AuditEntry> {
+    pub async fn entries(&self, project: ProjectId, event: AuditEvent) -> Vec<AuditEntry> {
         let filter = AuditFilter { event: Some(event), ..AuditFilter::default() };
         self.authority.reader().audit(project, &filter, None, 500).await.unwrap().0
     }
 
-    async fn export(&self, call: &Call) -> String {
+    pub async fn export(&self, call: &Call) -> String {
         let mut export = self.authority.export_audit(call).await.unwrap();
         let mut text = String::new();
         while let Some(lines) = export.next_lines().await.unwrap() {
@@ -94,7 +94,7 @@ impl World {
     }
 }
 
-async fn open(folder: &tempfile::TempDir, clock: &Arc<FixedClock>, node: &str) -> Authority {
+pub async fn open(folder: &tempfile::TempDir, clock: &Arc<FixedClock>, node: &str) -> Authority {
     let config = AuthorityConfig {
         location: Location::Sqlite { path: folder.path().join("chancery.db") },
         node: node.to_owned(),
@@ -107,20 +107,20 @@ async fn open(folder: &tempfile::TempDir, clock: &Arc<FixedClock>, node: &str) -
     Authority::open(config, Arc::clone(clock) as _, Arc::new(SystemRandomness)).await.unwrap()
 }
 
-fn new_identity(name: &str, role: Role) -> NewIdentity {
+pub fn new_identity(name: &str, role: Role) -> NewIdentity {
     NewIdentity { name: name.to_owned(), role, has_delete_protection: false, metadata: Vec::new() }
 }
 
-fn details(entry: &AuditEntry) -> serde_json::Value {
+pub fn details(entry: &AuditEntry) -> serde_json::Value {
     let body: serde_json::Value = serde_json::from_str(&entry.body).unwrap();
     body.get("details").unwrap().clone()
 }
 
-fn assert_token_refused(result: Result<chancery_authority::Requester, Error>) {
+pub fn assert_token_refused(result: Result<chancery_authority::Requester, Error>) {
     assert!(matches!(result, Err(Error::InvalidToken(_))), "{:?}", result.err());
 }
 
-fn assert_code<T>(result: Result<T, Error>, code: &str) {
+pub fn assert_code<T>(result: Result<T, Error>, code: &str) {
     assert_eq!(result.err().map(|error| error.code()), Some(code));
 }
 
@@ -504,7 +504,7 @@ async fn a_protected_identity_is_not_deleted() {
 }
 
 /// A second project and a call in the name of its only administrator.
-async fn other_project(world: &World, admin: &Call) -> (ProjectId, Call) {
+pub async fn other_project(world: &World, admin: &Call) -> (ProjectId, Call) {
     let new = NewProject { name: "Other".to_owned(), ..NewProject::default() };
     let project = world.authority.create_project(admin, new).await.unwrap();
     assert_eq!(project.slug, "other");
