@@ -7,6 +7,8 @@ mod external;
 #[cfg(test)]
 mod idempotency;
 #[cfg(test)]
+mod insight;
+#[cfg(test)]
 mod limits;
 #[cfg(test)]
 mod outside;
