@@ -192,6 +192,8 @@ struct Things {
     application: String,
     /// Of the project, and of the application.
     alerts: [String; 2],
+    /// Only for routes that need it: a person keeps a hundred at most.
+    saved_view: String,
     application_name: String,
     applied_profile: Uuid,
     administrator: String,
@@ -254,6 +256,7 @@ async fn things(world: &World, pki: Pki, count: u32) -> Things {
     Things {
         pki,
         alerts: alerts(admin, &application, count).await,
+        saved_view: String::new(),
         application,
         application_name,
         applied_profile,
@@ -301,6 +304,11 @@ async fn application(world: &World, name: &str, [profile, other]: [Uuid; 2], ide
     (id, text(&people, "/memberships/0/actorUserId"))
 }
 
+async fn saved_view(admin: &Session) -> String {
+    let view = json!({"name": "free", "query": "search=acme", "shared": true});
+    text(&admin.ok(Method::POST, "/api/v1/cert-manager/saved-views", Some(&view)).await, "/savedView/id")
+}
+
 fn alert_body(name: &str) -> Value {
     json!({"name": name, "eventType": "revocation",
         "channels": [{"channelType": "email", "config": {"recipients": ["ops@acme.test"]}}]})
@@ -338,6 +346,7 @@ impl Things {
             "identityId" if route.starts_with("POST /api/v1/cert-manager/applications") => self.bare_identity.clone(),
             "identityId" => self.identity.clone(),
             "applicationId" => self.application.clone(),
+            "viewId" => self.saved_view.clone(),
             "alertId" => self.alerts[usize::from(route.contains("/applications/"))].clone(),
             "name" => self.application_name.clone(),
             "profileId" => self.applied_profile.to_string(),
@@ -378,6 +387,8 @@ impl Things {
             "POST /certificates/bulk-revoke" => {
                 json!({"search": {"search": self.serial_number}, "revocationReason": "SUPERSEDED"})
             }
+            "POST /certificates/bulk-renew" => json!({"search": {"search": self.serial_number}}),
+            "POST /saved-views" => json!({"name": format!("made-{count}"), "query": "search=acme"}),
             "POST /ca/internal/{caId}/signing-config" | "PATCH /ca/internal/{caId}/signing-config" => {
                 json!({"type": "internal", "parentCaId": self.pki.root})
             }
@@ -479,7 +490,8 @@ impl Things {
                 world.admin().ok(Method::POST, &path, Some(&hold)).await;
                 json!({})
             }
-            "POST /api/v1/cert-manager/certificates/bulk-revoke" => {
+            "POST /api/v1/cert-manager/certificates/bulk-revoke"
+            | "POST /api/v1/cert-manager/certificates/bulk-renew" => {
                 let mut body = self.body(route);
                 let preview = world.admin().ok(Method::POST, route.path, Some(&body)).await;
                 body["confirm"] = preview["confirm"].clone();
@@ -533,6 +545,9 @@ async fn every_route_that_changes_something_leaves_an_audit_entry() {
     let mut excepted = exceptions("audit");
     for (route, count) in routes().iter().filter(|it| it.mutates).zip(0..) {
         let mut things = things(&world, pki, count).await;
+        if route.path.contains("{viewId}") {
+            things.saved_view = saved_view(world.admin()).await;
+        }
         if elsewhere::concerns(route.path) {
             things.elsewhere = Some(Elsewhere::make(&world, &outside, pki.template, Some(route.path), count).await);
         }
@@ -574,6 +589,7 @@ async fn what_belongs_to_another_project_does_not_exist() {
     let stranger = world.other_project_admin().await;
     let mut excepted = exceptions("other-project");
     let mut things = things(&world, pki, 0).await;
+    things.saved_view = saved_view(world.admin()).await;
     things.elsewhere = Some(Elsewhere::make(&world, &outside, pki.template, None, 0).await);
     let before = newest_entry(&world).await;
     let mut seen = 0;
