@@ -56,7 +56,8 @@ impl Authority {
     }
 
     /// What rules that nobody has saved yet would say to a request, made from a CSR (PEM) or from attributes. Judged as
-    /// under a profile that names a CA and no defaults; what only a CA can say against a request is not judged.
+    /// under a profile that names a CA and no defaults; what only a CA can say against a request is not judged. The
+    /// explanation names no profile, and a template that does not exist.
     pub async fn try_template(
         &self,
         call: &Call,

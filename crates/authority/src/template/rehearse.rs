@@ -4,7 +4,7 @@
 //! would, and the one judge of real requests judges it. Only the template is rehearsed: what an issuer says against a
 //! request does not change with it. Nothing is written down.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 
 use chancery_model::permission::Permission;
 use chancery_model::profile::ProfileIssuer;
@@ -73,15 +73,13 @@ impl Authority {
         let compiled = Template::compile(rules).map_err(problems_error)?;
         let since = self.now().plus_seconds(-i64::from(days) * 86_400);
         let mut lines = self.lines(call, template).await?;
-        let mut issuers = HashMap::new();
         let mut rehearsal = Rehearsal::default();
         while let Some(request) = self.newest(call, &mut lines, since).await? {
             if rehearsal.examined + rehearsal.unreadable >= EXAMINED_MAX {
                 rehearsal.truncated = true;
                 break;
             }
-            let issuer = self.issuer_then(call, request.profile_id, &mut issuers).await?;
-            rehearsal.judge(call, &compiled, &request, issuer);
+            rehearsal.judge(call, &compiled, &request);
         }
         Ok(rehearsal)
     }
@@ -116,32 +114,16 @@ impl Authority {
         let next = lines.iter_mut().max_by_key(|line| line.read.front().map(|it| it.place));
         Ok(next.and_then(|line| line.read.pop_front()))
     }
-
-    /// Who signs for the profile. Of one that is gone meanwhile nothing is known but that it was some CA, or itself.
-    async fn issuer_then(
-        &self,
-        call: &Call,
-        id: ProfileId,
-        known: &mut HashMap<ProfileId, ProfileIssuer>,
-    ) -> Result<ProfileIssuer, Error> {
-        if let Some(issuer) = known.get(&id) {
-            return Ok(*issuer);
-        }
-        let profile = self.reader().profile(call.project_id(), id).await?;
-        let issuer = profile.map_or(ProfileIssuer::SelfSigned, |it| it.issuer);
-        known.insert(id, issuer);
-        Ok(issuer)
-    }
 }
 
 impl Rehearsal {
-    fn judge(&mut self, call: &Call, rules: &Template, request: &PastRequest, issuer: ProfileIssuer) {
+    fn judge(&mut self, call: &Call, rules: &Template, request: &PastRequest) {
         let past = Past {
             project_id: call.project_id(),
             profile_id: request.profile_id,
-            issuer,
+            issuer: request.ca_id.map_or(ProfileIssuer::SelfSigned, ProfileIssuer::Ca),
             description: &request.description,
-            csr: request.csr.as_deref().filter(|_| self.refused.len() < LISTED_MAX),
+            csr: None,
         };
         let Some(mut enrollment) = reread(&request.document, &past) else {
             self.unreadable += 1;
@@ -154,6 +136,11 @@ impl Rehearsal {
         }
         self.refused_total += 1;
         if self.refused.len() < LISTED_MAX {
+            // The key of the CSR matters for what is suggested, and costs more than all the rest.
+            let with_key = Past { csr: request.csr.as_deref(), ..past };
+            if let Some(same) = reread(&request.document, &with_key) {
+                enrollment.key = same.key;
+            }
             self.refused.push(RehearsedRefusal {
                 request_id: request.id,
                 common_name: request.common_name.clone(),

@@ -2,7 +2,7 @@
 //! of one profile or of the whole project.
 
 use chancery_model::certificate::CertificateDescription;
-use chancery_model::{ProfileId, ProjectId, RequestId, TemplateId, Timestamp};
+use chancery_model::{CaId, ProfileId, ProjectId, RequestId, TemplateId, Timestamp};
 
 use crate::StoreError;
 use crate::number::first_at;
@@ -17,6 +17,8 @@ pub struct PastRequest {
     pub place: i64,
     pub id: RequestId,
     pub profile_id: ProfileId,
+    /// Absent: the certificate signed itself.
+    pub ca_id: Option<CaId>,
     pub common_name: Option<String>,
     /// The resolved `Enrollment` with sources, verdict and warnings, as JSON text.
     pub document: String,
@@ -34,6 +36,7 @@ fn from_row(mut row: Row) -> Result<(i64, Option<PastRequest>), StoreError> {
         place,
         id,
         profile_id: row.id("profile_id")?,
+        ca_id: row.opt_id("ca_id")?,
         common_name: row.opt_text("common_name")?,
         document: row.text("document")?,
         csr: row.opt_blob("csr")?,
@@ -56,7 +59,7 @@ impl Reader {
         let mut sql = Sql::default();
         // The outer join makes the certificates, which lie in order, come first.
         sql.push(
-            "SELECT c.n, r.id, c.profile_id, r.common_name, r.document, r.csr, r.created_at, c.description \
+            "SELECT c.n, r.id, c.profile_id, c.ca_id, r.common_name, r.document, r.csr, r.created_at, c.description \
              FROM certificate c LEFT JOIN request r ON r.id = c.request_id WHERE ",
         );
         match profile {

@@ -4,8 +4,11 @@ use chancery_authority::enrollment::{Attributes, Field};
 use chancery_authority::external::ExternalCaPatch;
 use chancery_authority::issuance::Issuance;
 use chancery_authority::profile::ProfileSettingsPatch;
+use chancery_authority::renewal::BulkRenewal;
+use chancery_authority::template::TemplateRulesPatch;
 use chancery_model::audit::AuditEvent;
 use chancery_model::authority::CaStatus;
+use chancery_model::certificate::CertificateFilter;
 use chancery_model::external::ChallengeKind;
 use chancery_model::order::OrderPhase;
 use chancery_model::profile::{KeyCustody, ProfileDefaults};
@@ -66,6 +69,32 @@ async fn a_certificate_is_ordered_and_comes_home_with_its_key() {
     let done = world.order_of(request.id).await;
     assert_eq!((done.phase, done.quarantined), (OrderPhase::Done, None));
     assert!(world.job(chancery_model::job::JobKind::AdvanceOrder, request.id.as_uuid()).await.is_none());
+}
+
+#[tokio::test]
+async fn what_was_ordered_has_a_history_is_rehearsed_and_is_ordered_again_by_a_search() {
+    let world = World::start().await;
+    let old = world.issued().await;
+    let history = world.authority().history_of(&world.admin, old.id).await.unwrap();
+    let told: Vec<&str> = history.iter().map(|it| it.event.as_str()).collect();
+    assert_eq!(told, ["certificate.issued", "certificate-request.ordered"], "the request's entries are its own too");
+
+    let patch = TemplateRulesPatch { validity_max: Field::Value("1d".to_owned()), ..TemplateRulesPatch::default() };
+    let template = Some(world.template);
+    for (patch, refused) in [(TemplateRulesPatch::default(), 0), (patch, 1)] {
+        let rules = world.authority().proposed_rules(&world.admin, template, None, patch).await.unwrap();
+        let done = world.authority().rehearse_template(&world.admin, &rules, template, 30).await.unwrap();
+        assert_eq!((done.examined, done.unreadable, done.refused_total), (1, 0, refused));
+    }
+
+    let filter = CertificateFilter { ca_ids: vec![world.ca], ..CertificateFilter::default() };
+    let search = BulkRenewal { filter };
+    let preview = world.authority().preview_bulk_renewal(&world.admin, &search).await.unwrap();
+    assert_eq!((preview.matching, preview.renewable), (1, 1), "{:?}", preview.left_out);
+    let done = world.authority().bulk_renew(&world.admin, &search, &preview.confirm).await.unwrap();
+    assert_eq!((done.renewed, done.pending, done.failed.len()), (0, 1, 0), "{:?}", done.failed);
+    let again = world.authority().bulk_renew(&world.admin, &search, &preview.confirm).await.unwrap();
+    assert_eq!((again.pending, again.failed.len()), (0, 1), "it is being renewed already");
 }
 
 #[tokio::test]
