@@ -51,11 +51,16 @@
   });
 
   // data-add-row="template id" data-into="list id": one more row of a repeated part. data-remove-row: this row less.
+  let addedRows = 0;
   document.addEventListener("click", (event) => {
     const add = event.target.closest("[data-add-row]");
     if (add) {
       event.preventDefault();
       const row = document.getElementById(add.dataset.addRow).content.cloneNode(true);
+      // Labels find their fields by id, so each added row has its own: "…-new" becomes "…-new1".
+      addedRows += 1;
+      for (const it of row.querySelectorAll("[id$='-new']")) it.id += addedRows;
+      for (const it of row.querySelectorAll("[for$='-new']")) it.htmlFor += addedRows;
       const list = document.getElementById(add.dataset.into);
       list.append(row);
       const first = list.lastElementChild.querySelector("input, select, textarea");
@@ -70,6 +75,18 @@
       if (form) form.dispatchEvent(new Event("input", { bubbles: true }));
     }
   });
+
+  // data-press="button id": choosing a value presses that button, which is there for browsers without a script.
+  document.addEventListener("change", (event) => {
+    const button = event.target.dataset.press && document.getElementById(event.target.dataset.press);
+    if (button) button.form.requestSubmit(button);
+  });
+  const enablePresses = (root) => {
+    for (const it of root.querySelectorAll("[data-press]")) {
+      const button = document.getElementById(it.dataset.press);
+      if (button) button.hidden = true;
+    }
+  };
 
   // data-live="address": while the form is filled in, what the server says of it is shown in data-live-into="id".
   // A GET form also keeps its address in the address bar.
@@ -160,6 +177,7 @@
     enableLive(root);
     enablePolls(root);
     enableShows(root);
+    enablePresses(root);
   };
 
   ready(document);

@@ -9,25 +9,31 @@
 //! Must not know other doors, keys, SQL, or how connections are served. Decides nothing: rules, rights on an object and
 //! words of refusal are the core's. May be called by `server`, which hands over the caller's address as [`Peer`].
 
+mod about;
+mod account;
 mod asset;
+mod audit;
 mod dashboard;
 mod error;
 mod form;
 mod frame;
 mod gate;
+mod inventory;
 mod observe;
 mod route;
 mod session;
+mod settings;
 mod setup;
 mod sign_in;
 mod state;
+mod template;
 mod text;
 mod visit;
 
 use std::net::IpAddr;
 
 pub use route::{Access, PageInfo, pages, router};
-pub use state::{WebConfig, WebState};
+pub use state::{Admission, WebConfig, WebState};
 
 /// The caller's address as the server judged it; a request extension.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

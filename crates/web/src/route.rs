@@ -140,6 +140,11 @@ fn table() -> Vec<Page> {
         crate::sign_in::pages(),
         crate::dashboard::pages(),
         crate::setup::pages(),
+        crate::account::pages(),
+        crate::audit::pages(),
+        crate::settings::pages(),
+        crate::about::pages(),
+        crate::template::pages(),
     ];
     parts.into_iter().flatten().collect()
 }
