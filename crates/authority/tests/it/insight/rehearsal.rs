@@ -29,8 +29,11 @@ async fn rehearse(world: &World, patch: TemplateRulesPatch) -> Rehearsal {
     world.authority().rehearse_template(&world.admin, &rules, Some(world.template), 30).await.unwrap()
 }
 
-/// Common name, and each violation as rule, field and value; newest first.
-fn told(rehearsal: &Rehearsal) -> Vec<(&str, Vec<(&str, &str, &str)>)> {
+/// Rule, field and value of a violation.
+type Broken<'a> = (&'a str, &'a str, &'a str);
+
+/// Common names with what is broken; newest first.
+fn told(rehearsal: &Rehearsal) -> Vec<(&str, Vec<Broken<'_>>)> {
     rehearsal
         .refused
         .iter()
