@@ -1,16 +1,16 @@
 //! Roles in the project, under the paths of clients that keep access apart from identities. An identity belongs to one
-//! project and has one role there: to take its access away is to delete it. People cannot be made, changed or deleted over
-//! the API in this build, and groups do not exist; their routes say so.
+//! project and has one role there, and so has a person: to take its access away is to delete it. People are invited by the
+//! routes of `user`, whose answer has a link to hand on; groups do not exist. The routes of both say so.
 
 use axum::Json;
 use axum::extract::State;
+use chancery_authority::Authority;
 use chancery_authority::access::IdentityPatch;
-use chancery_authority::{Authority, Call};
 use chancery_model::identity::{Identity, User};
 use chancery_model::permission::{Permission, Role};
 use chancery_model::{IdentityId, UserId};
 use chancery_wire::access::{
-    AccessIdentity, AccessRole, AccessUser, GiveRoles, IdentityAccess, IdentityAccessAnswer, UserAccess,
+    AccessIdentity, AccessRole, AccessUser, GiveRoles, IdentityAccess, IdentityAccessAnswer, RolesAnswer, UserAccess,
     UserAccessAnswer, UsersAccessAnswer,
 };
 use http::StatusCode;
@@ -18,8 +18,8 @@ use uuid::Uuid;
 
 use crate::error::ApiError;
 use crate::extract::{Answer, Body, Caller, Id};
-use crate::identity;
 use crate::route::Endpoint;
+use crate::{identity, user};
 
 const BASE: &str = "/api/v1/cert-manager/access";
 
@@ -28,7 +28,7 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
     let identity = format!("{BASE}/identities/{{identityId}}");
     let (users, user) = (format!("{BASE}/users"), format!("{BASE}/users/{{userId}}"));
     let group = format!("{BASE}/groups/{{groupId}}");
-    let no_people = "Not in this build; answers 400";
+    let by_invitation = "People are invited with POST /api/v1/users; answers 400";
     let no_group = "Groups do not exist in this build; answers 404";
     vec![
         Endpoint::get(&identity, IdentityRead, read_identity)
@@ -51,9 +51,14 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
         Endpoint::get(&user, IdentityRead, read_user)
             .named("readUserAccess", "The role of a person")
             .answers::<UserAccessAnswer>(),
-        Endpoint::post(&users, IdentityManage, refuse_people).named("addUserAccess", no_people).reads_only(),
-        Endpoint::patch(&user, IdentityManage, refuse_change).named("changeUserAccess", no_people).reads_only(),
-        Endpoint::delete(&user, IdentityManage, refuse_change).named("removeUserAccess", no_people).reads_only(),
+        Endpoint::post(&users, IdentityManage, refuse_people).named("addUserAccess", by_invitation).reads_only(),
+        Endpoint::patch(&user, IdentityManage, give_user_role)
+            .named("changeUserAccess", "Change the role of a person, which ends their sessions")
+            .takes::<GiveRoles>()
+            .answers::<RolesAnswer>(),
+        Endpoint::delete(&user, IdentityManage, delete_user)
+            .named("removeUserAccess", "Take a person out of the project, which deletes them")
+            .answers::<UserAccessAnswer>(),
         Endpoint::get(&group, IdentityRead, no_groups).named("readGroupAccess", no_group),
         Endpoint::post(&group, IdentityManage, no_groups).named("addGroupAccess", no_group).reads_only(),
         Endpoint::patch(&group, IdentityManage, no_groups).named("changeGroupAccess", no_group).reads_only(),
@@ -103,29 +108,33 @@ async fn read_user(
     Caller(call): Caller,
     Id(id): Id<UserId>,
 ) -> Answer<UserAccessAnswer> {
-    Ok(Json(UserAccessAnswer { membership: user_shown(&person(&authority, &call, id).await?) }))
+    Ok(Json(UserAccessAnswer { membership: user_shown(&user::find(&authority, &call, id).await?) }))
 }
 
 async fn refuse_people() -> ApiError {
     ApiError::bad_request(
         "access.people",
-        "People cannot be added over the API in this build; make a machine identity with POST /api/v1/identities",
+        "A person is invited with POST /api/v1/users, whose answer has the link to hand on; this route cannot show it",
     )
 }
 
-async fn refuse_change(State(authority): State<Authority>, Caller(call): Caller, Id(id): Id<UserId>) -> ApiError {
-    match person(&authority, &call, id).await {
-        Ok(_) => ApiError::bad_request(
-            "access.people",
-            "The role of a person cannot be changed over the API in this build; use a machine identity with the role that is wanted",
-        ),
-        Err(error) => error,
-    }
+async fn give_user_role(
+    State(authority): State<Authority>,
+    Caller(call): Caller,
+    Id(id): Id<UserId>,
+    Body(body): Body<GiveRoles>,
+) -> Answer<RolesAnswer> {
+    let id = user::find(&authority, &call, id).await?.id;
+    let user = authority.set_user_role(&call, id, only_role(&body)?).await?;
+    Ok(Json(RolesAnswer { roles: roles(user.id.as_uuid(), user.role) }))
 }
 
-async fn person(authority: &Authority, call: &Call, id: UserId) -> Result<User, ApiError> {
-    let found = authority.reader().user(id).await?.filter(|it| it.project_id == call.project_id());
-    found.ok_or_else(|| ApiError::not_found("User", id))
+async fn delete_user(
+    State(authority): State<Authority>,
+    Caller(call): Caller,
+    Id(id): Id<UserId>,
+) -> Answer<UserAccessAnswer> {
+    Ok(Json(UserAccessAnswer { membership: user_shown(&authority.delete_user(&call, id).await?) }))
 }
 
 /// The one role that is given.

@@ -61,6 +61,7 @@ mod status;
 mod template;
 mod template_rules;
 mod universal_auth;
+mod user;
 
 use std::net::IpAddr;
 

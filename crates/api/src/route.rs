@@ -281,6 +281,7 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
         ("Authentication", crate::auth::endpoints()),
         ("Identities", crate::identity::endpoints()),
         ("Identities", crate::universal_auth::endpoints()),
+        ("People", crate::user::endpoints()),
         ("Projects", crate::project::endpoints()),
         ("Certification authorities", crate::authority::endpoints()),
         ("Certification authorities", crate::authority_certificate::endpoints()),

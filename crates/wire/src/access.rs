@@ -67,6 +67,10 @@ wire! {
         pub updated_at: String,
     }
 
+    pub struct RolesAnswer {
+        pub roles: Vec<AccessRole>,
+    }
+
     pub struct UserAccessAnswer {
         pub membership: UserAccess,
     }

@@ -35,6 +35,7 @@ pub mod request;
 pub mod revocation;
 pub mod status;
 pub mod template;
+pub mod user;
 pub mod words;
 
 pub use error::{ErrorBody, Issue, Message, Suggestion, Violation, Warning};
