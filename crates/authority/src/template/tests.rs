@@ -5,4 +5,5 @@ mod choosing;
 mod judgement;
 mod profiles;
 mod properties;
+mod rereading;
 mod saving;

@@ -74,7 +74,7 @@ fn usage_rule(words: Vec<&'static str>) -> impl Strategy<Value = serde_json::Val
     )
 }
 
-fn templates() -> impl Strategy<Value = TemplateRules> {
+pub fn templates() -> impl Strategy<Value = TemplateRules> {
     let key_usages = KeyUsage::ALL.iter().map(|it| it.as_str()).collect();
     let purposes = ExtendedKeyUsage::ALL.iter().map(|it| it.as_str()).collect();
     let keys = KeyAlgorithm::ALL.iter().map(|it| it.as_str()).collect::<Vec<_>>();
@@ -117,7 +117,7 @@ fn names() -> impl Strategy<Value = Vec<GeneralName>> {
     })
 }
 
-fn requests() -> impl Strategy<Value = Enrollment> {
+pub fn requests() -> impl Strategy<Value = Enrollment> {
     let source = || select(vec![Source::Request, Source::Csr, Source::Profile]);
     let name = (proptest::option::of(select(HOSTS)), proptest::option::of(select(&["Acme", "Evil Corp"][..])), names());
     let usages = (
