@@ -17,7 +17,7 @@ use crate::frame::{Frame, Section, page};
 use crate::inventory::InventoryQuery;
 use crate::route::Page;
 use crate::setup;
-use crate::text::{filters, grouped};
+use crate::text::filters;
 use crate::visit::{Answer, Visit, redirect};
 use attention::Concern;
 use chart::{Bars, Share};
