@@ -2,31 +2,23 @@
 
 use chancery_authority::alert::{AlertPatch, MessageCertificate, NewAlert, NewChannel};
 use chancery_authority::enrollment::Field;
+use chancery_model::alert::bounds::{
+    CHANNELS_MAX, DESCRIPTION_MAX, FILTER_VALUE_MAX, FILTER_VALUES_MAX, FILTERS_MAX, MENTIONS_MAX, NAME_MAX,
+    RECIPIENTS_MAX, SLACK_CHANNEL_MAX, URL_MAX,
+};
 use chancery_model::alert::{
     Alert, AlertBefore, AlertChannel, AlertEvent, AlertFilter, ChannelConfig, ChannelKind, FilterField, FilterOperator,
-    FilterValue, Notification, NotificationState,
+    FilterValue, Notification, NotificationState, is_alert_name, is_https_url, is_slack_mention,
 };
 use chancery_model::{ApplicationId, ChannelId};
 use chancery_pkix::{GeneralName, GeneralNameKind};
 use chancery_wire::alert as wire;
-use http::Uri;
 
 use crate::error::ApiError;
 use crate::issues::Issues;
 use crate::nullable::{field, try_field};
 
-/// Characters and counts.
-pub(crate) const SECRET_MAX: usize = 256;
-const NAME_MAX: usize = 255;
-const DESCRIPTION_MAX: usize = 1_000;
-const URL_MAX: usize = 2_048;
-const CHANNELS_MAX: usize = 10;
-const RECIPIENTS_MAX: usize = 10;
-const FILTERS_MAX: usize = 20;
-const FILTER_VALUES_MAX: usize = 100;
-const FILTER_VALUE_MAX: usize = 255;
-const SLACK_CHANNEL_MAX: usize = 80;
-const MENTIONS_MAX: usize = 20;
+pub(crate) use chancery_model::alert::bounds::SECRET_MAX;
 
 pub(crate) fn new_alert(body: wire::CreateAlert, application_id: Option<ApplicationId>) -> Result<NewAlert, ApiError> {
     let mut issues = Issues::default();
@@ -69,11 +61,9 @@ pub(crate) fn patch(body: wire::UpdateAlert) -> Result<AlertPatch, ApiError> {
     Ok(patch)
 }
 
-/// `^[a-z0-9]+(?:-[a-z0-9]+)*$`
 fn name(text: &str, issues: &mut Issues) {
     issues.length("name", text, 1..=NAME_MAX);
-    let word = |part: &str| !part.is_empty() && part.bytes().all(|it| it.is_ascii_lowercase() || it.is_ascii_digit());
-    if !text.is_empty() && !text.split('-').all(word) {
+    if !text.is_empty() && text.chars().count() <= NAME_MAX && !is_alert_name(text) {
         issues.add_as(
             "name",
             "invalid_string",
@@ -174,8 +164,7 @@ fn slack(
     let mention_users = config.mention_users.unwrap_or_default();
     issues.count(&format!("{place}.mentionUsers"), mention_users.len(), MENTIONS_MAX);
     for (index, user) in mention_users.iter().enumerate() {
-        let id = user.trim_start_matches('@');
-        if id.is_empty() || id.len() > 64 || !id.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        if !is_slack_mention(user) {
             let text = "must be a Slack member id such as U012AB3CD, or here, channel, everyone";
             issues.add_as(&format!("{place}.mentionUsers[{index}]"), "invalid_string", text);
         }
@@ -197,11 +186,7 @@ fn required(url: Option<String>, place: &str, issues: &mut Issues) -> String {
 
 pub(crate) fn https_url(place: &str, text: &str, issues: &mut Issues) {
     issues.length(place, text, 1..=URL_MAX);
-    let good = text.parse::<Uri>().is_ok_and(|uri| {
-        let host = uri.authority().is_some_and(|it| !it.host().is_empty() && !it.as_str().contains('@'));
-        uri.scheme_str() == Some("https") && host
-    });
-    if !good {
+    if !text.is_empty() && text.len() <= URL_MAX && !is_https_url(text) {
         issues.add_as(place, "invalid_string", "must be an https URL without user and password");
     }
 }

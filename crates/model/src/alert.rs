@@ -8,6 +8,54 @@ use crate::id::{AlertId, ApplicationId, ChannelId, NotificationId, ProjectId};
 use crate::time::Timestamp;
 use crate::words::words;
 
+/// Bounds of an alert: characters of texts, counts of parts.
+pub mod bounds {
+    pub const NAME_MAX: usize = 255;
+    pub const DESCRIPTION_MAX: usize = 1_000;
+    pub const CHANNELS_MAX: usize = 10;
+    pub const RECIPIENTS_MAX: usize = 10;
+    pub const FILTERS_MAX: usize = 20;
+    pub const FILTER_VALUES_MAX: usize = 100;
+    pub const FILTER_VALUE_MAX: usize = 255;
+    pub const SECRET_MAX: usize = 256;
+    pub const URL_MAX: usize = 2_048;
+    pub const SLACK_CHANNEL_MAX: usize = 80;
+    pub const MENTIONS_MAX: usize = 20;
+}
+
+/// Lower-case letters, digits and single hyphens between them: `^[a-z0-9]+(?:-[a-z0-9]+)*$`.
+#[must_use]
+pub fn is_alert_name(text: &str) -> bool {
+    let is_word =
+        |part: &str| !part.is_empty() && part.bytes().all(|it| it.is_ascii_lowercase() || it.is_ascii_digit());
+    text.len() <= bounds::NAME_MAX && text.split('-').all(is_word)
+}
+
+/// An `https` URL with a host, and without user and password.
+#[must_use]
+pub fn is_https_url(text: &str) -> bool {
+    let Some((scheme, rest)) = text.split_once("://") else { return false };
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let (host, port) = match authority.rsplit_once(':') {
+        // A colon inside brackets belongs to an IPv6 address (RFC 3986 §3.2.2).
+        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+        _ => (authority, None),
+    };
+    scheme.eq_ignore_ascii_case("https")
+        && (1..=bounds::URL_MAX).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'<' | b'>' | b'\\' | b'`'))
+        && !host.is_empty()
+        && !authority.contains('@')
+        && port.is_none_or(|port| port.parse::<u16>().is_ok())
+}
+
+/// A Slack member id such as `U012AB3CD`, or `here`, `channel`, `everyone`, with or without an at sign before it.
+#[must_use]
+pub fn is_slack_mention(text: &str) -> bool {
+    let id = text.trim_start_matches('@');
+    !id.is_empty() && id.len() <= 64 && id.bytes().all(|byte| byte.is_ascii_alphanumeric())
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Alert {
     pub id: AlertId,
@@ -239,6 +287,32 @@ pub struct Notification {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_are_words_joined_by_single_hyphens() {
+        for (text, good) in
+            [("expiring-soon", true), ("a", true), ("", false), ("A", false), ("a--b", false), ("-a", false)]
+        {
+            assert_eq!(is_alert_name(text), good, "{text}");
+        }
+        assert!(!is_alert_name(&"a".repeat(256)));
+        for (url, good) in [
+            ("https://hooks.acme.com/a?b=c", true),
+            ("HTTPS://hooks.acme.com:8443", true),
+            ("https://[2001:db8::1]:443/x", true),
+            ("https://[2001:db8::1]", true),
+            ("http://hooks.acme.com/", false),
+            ("https://user:secret@hooks.acme.com/", false),
+            ("https://", false),
+            ("https:///path", false),
+            ("https://hooks.acme.com:port/", false),
+            ("https://hooks.acme.com/a b", false),
+            ("hooks.acme.com", false),
+        ] {
+            assert_eq!(is_https_url(url), good, "{url}");
+        }
+        assert!(is_slack_mention("@U012AB3CD") && !is_slack_mention("@") && !is_slack_mention("a b"));
+    }
 
     #[test]
     fn spans_before_the_end_are_a_number_and_a_unit() {
