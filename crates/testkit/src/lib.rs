@@ -1,5 +1,7 @@
 //! A whole server for tests, builders, and foreign judges.
 
+pub mod demonstration;
 pub mod foreign;
 pub mod judge;
+pub mod screen;
 pub mod world;

@@ -41,8 +41,9 @@ use uuid::Uuid;
 /// 2026-01-15T12:00:00Z: when every world begins unless its test says otherwise.
 pub const START_SECONDS: i64 = 1_768_478_400;
 
-const ADMIN_EMAIL: &str = "admin@world.test";
-const ADMIN_PASSWORD: &str = "correct horse battery staple";
+/// Who the administrator signs in as.
+pub const ADMIN_EMAIL: &str = "admin@world.test";
+pub const ADMIN_PASSWORD: &str = "correct horse battery staple";
 /// The key-encryption key of worlds on PostgreSQL, which makes none by itself. It protects test data only.
 const POSTGRES_KEK: &str = "6b0d1a5e3f7c924880aa51d3c2e4f60718293a4b5c6d7e8f9001122334455667";
 

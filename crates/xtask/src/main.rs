@@ -1,11 +1,13 @@
-//! The project's chores: `cargo xtask tidy | docs | openapi | bench issue`.
+//! The project's chores: `cargo xtask tidy | docs | openapi | bench issue | screenshots`.
 //!
 //! [`tidy`] checks what the compiler does not (floors, file lengths, paired migrations, current documents), [`documents`]
-//! writes the generated references under `docs/reference`, [`bench`] measures a release server from a process of its own.
+//! writes the generated references under `docs/reference`, [`bench`] measures a release server from a process of its own,
+//! [`screenshots`] shows the Web UI.
 //! For developers and CI; nothing depends on this crate, and no part of the product may live here.
 
 mod bench;
 mod documents;
+mod screenshots;
 mod tidy;
 mod workspace;
 
@@ -38,6 +40,8 @@ enum Chore {
         #[command(subcommand)]
         what: bench::Bench,
     },
+    /// Take a picture of every screen of the Web UI
+    Screenshots(screenshots::ScreenshotArguments),
 }
 
 fn main() -> ExitCode {
@@ -61,6 +65,7 @@ fn run(chore: Chore) -> Result<(), String> {
         }
         Chore::Openapi => documents::write(&workspace, |path| path.ends_with("openapi.json")),
         Chore::Bench { what } => bench::run(&workspace, what),
+        Chore::Screenshots(arguments) => screenshots::run(&arguments),
     }
 }
 

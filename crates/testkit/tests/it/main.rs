@@ -3,4 +3,6 @@
 #[cfg(test)]
 mod browser;
 #[cfg(test)]
+mod demonstration;
+#[cfg(test)]
 mod foreign;

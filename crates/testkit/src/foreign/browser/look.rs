@@ -112,6 +112,12 @@ impl Browser {
         .await
     }
 
+    /// The HTTP status of the page; 0 if the browser does not tell.
+    pub async fn status(&self) -> u64 {
+        let script = "return (performance.getEntriesByType('navigation')[0] || {}).responseStatus || 0";
+        self.execute(script, &[]).await.as_u64().unwrap_or_default()
+    }
+
     /// Bytes of the page and of everything that it loaded, without headers.
     pub async fn weight(&self) -> u64 {
         let script = "const entries = ['navigation', 'resource'].flatMap((it) => performance.getEntriesByType(it));
