@@ -211,18 +211,18 @@ impl Demonstration {
     }
 
     async fn issue(&self, profile: Uuid, profiles: &Profiles, name: &str, number: u32) -> String {
-        let mut body =
-            json!({"metadata": [{"key": "team", "value": if number.is_multiple_of(2) { "shop" } else { "platform" }}]});
-        if profile == profiles.partners {
-            body["csr"] = json!(certification_request(name, &[name], KeyAlgorithm::EcP256).0);
-            body["attributes"] = json!({"ttl": "180d"});
+        let team = if number.is_multiple_of(2) { "shop" } else { "platform" };
+        let metadata = json!([{"key": "team", "value": team}]);
+        let body = if profile == profiles.partners {
+            let (csr, _) = certification_request(name, &[name], KeyAlgorithm::EcP256);
+            json!({"metadata": metadata, "csr": csr, "attributes": {"ttl": "180d"}})
         } else {
             let life = ["90d", "180d", "45d", "365d", "30d"];
             let life = usize::try_from(number).ok().and_then(|it| life.get(it % life.len()));
             let life = if profile == profiles.short { Some(&"7d") } else { life };
             let key = if number % 5 == 3 { "EC_secp384r1" } else { "EC_prime256v1" };
-            body["attributes"] = json!({"commonName": name, "ttl": life, "keyAlgorithm": key});
-        }
+            json!({"metadata": metadata, "attributes": {"commonName": name, "ttl": life, "keyAlgorithm": key}})
+        };
         text(&self.world.issue(profile, &body).await, "/certificate/certificateId")
     }
 
@@ -247,7 +247,7 @@ impl Demonstration {
         let ca = json!({"name": "public-ca", "configuration": {
             "directoryUrl": outside.pebble.directory_url(),
             "accountEmail": "pki@acme.com",
-            "dnsAppConnectionId": connection["appConnection"]["id"],
+            "dnsAppConnectionId": id_at(&connection, "/appConnection/id"),
             "dnsProviderConfig": {"provider": "webhook", "hostedZoneId": "acme.com"},
             "dnsResolvers": [outside.dns.dns().to_string()],
         }});
