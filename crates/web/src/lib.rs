@@ -11,15 +11,26 @@
 
 mod about;
 mod account;
+mod alert;
 mod asset;
+mod certificate;
 mod audit;
+mod authority;
+mod connection;
 mod dashboard;
 mod error;
+mod external;
 mod form;
 mod frame;
 mod gate;
+mod identity;
 mod inventory;
 mod observe;
+mod request;
+mod certificate_request;
+mod renewal;
+mod saved_view;
+mod person;
 mod route;
 mod session;
 mod settings;

@@ -19,11 +19,24 @@ use crate::error::Error;
 /// How a PKCS#12 file is wanted.
 #[derive(Clone, Copy)]
 pub struct Pkcs12Wish<'a> {
-    /// At least 6 characters.
+    /// 6 to 1024 characters.
     pub password: &'a str,
+    /// 1 to 255 characters.
     pub alias: &'a str,
     /// For software that reads nothing newer than 3DES and SHA-1. The audit entry says so.
     pub legacy: bool,
+}
+
+impl Pkcs12Wish<'_> {
+    fn check(&self) -> Result<(), Error> {
+        if !(6..=1_024).contains(&self.password.chars().count()) {
+            return Err(Error::malformed("pkcs12.password", "password", "it has 6 to 1024 characters"));
+        }
+        if !(1..=255).contains(&self.alias.chars().count()) {
+            return Err(Error::malformed("pkcs12.alias", "alias", "it has 1 to 255 characters"));
+        }
+        Ok(())
+    }
 }
 
 impl Authority {
@@ -97,6 +110,7 @@ impl Authority {
         id: CertificateId,
         wanted: &Pkcs12Wish<'_>,
     ) -> Result<(Certificate, Vec<u8>), Error> {
+        wanted.check()?;
         let certificate = self.certificate_of(call, id).await?;
         let format = if wanted.legacy { "pkcs12-legacy" } else { "pkcs12" };
         let Some(key) = self.read_key(call, &certificate, format).await? else {
