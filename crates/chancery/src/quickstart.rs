@@ -117,9 +117,22 @@ async fn walk(server: &RunningServer, data_dir: PathBuf, domain: String, once: b
     let mut setting = Setting { data_dir, domain, accounts, repository_url };
     let configuration = configuration::prepare(&mut setting).await?;
     let outcome = certificates::prepare(&setting, &configuration).await?;
-    let served =
-        guide::Served { address: server.address, repository_address: server.repository_address, stops_now: once };
+    // As late as can be: the link works for a quarter of an hour from here.
+    let web_ui = if once { None } else { Some(web_ui(server, &setting.accounts.credentials.admin_email).await?) };
+    let served = guide::Served { address: server.address, repository_address: server.repository_address, web_ui };
     guide::print(&setting, &configuration, &outcome, &served)
+}
+
+/// Where the administrator goes on in a browser. Whoever has switched a second factor on signs in with it.
+async fn web_ui(server: &RunningServer, admin_email: &str) -> Result<guide::WebUi, Failure> {
+    let authority = server.authority();
+    let site = authority.site_url().map_or_else(|| server.url(), str::to_owned);
+    let link = authority.new_sign_in_link(admin_email).await;
+    let link = link.map_err(|error| Failure::caused("The sign-in link cannot be made", &error))?;
+    Ok(match link {
+        Some(token) => guide::WebUi { url: format!("{site}/ui/sign-in/link?token={}", token.as_str()), signs_in: true },
+        None => guide::WebUi { url: format!("{site}/ui"), signs_in: false },
+    })
 }
 
 /// A data directory belongs to one domain: its template allows no other.

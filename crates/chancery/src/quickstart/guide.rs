@@ -14,7 +14,14 @@ use crate::failure::Failure;
 pub struct Served {
     pub address: SocketAddr,
     pub repository_address: Option<SocketAddr>,
-    pub stops_now: bool,
+    /// Where a browser goes; with a link that signs in once, for a quarter of an hour, where there can be one. Absent when
+    /// the server stops now.
+    pub web_ui: Option<WebUi>,
+}
+
+pub struct WebUi {
+    pub url: String,
+    pub signs_in: bool,
 }
 
 pub fn print(
@@ -33,8 +40,15 @@ pub fn print(
         "\nCertificates, keys and the root to trust are in {}\nTry: openssl verify -x509_strict -CAfile {root} -untrusted {chain} {certificate}\n",
         shell_quoted(&outcome.directory),
     ))?;
+    match &served.web_ui {
+        Some(WebUi { url, signs_in: true }) => {
+            say(&format!("Open the Web UI: {url}\n(the link signs you in once, within 15 minutes)\n"))?;
+        }
+        Some(WebUi { url, .. }) => say(&format!("Open the Web UI: {url}\n"))?,
+        None => {}
+    }
     let program = program();
-    if served.stops_now {
+    if served.web_ui.is_none() {
         let data_dir = shell_quoted(&setting.data_dir);
         say(&format!(
             "The server stops now. Start it again with:\n\n  {program} serve --data-dir {data_dir} --listen {}{}\n",

@@ -763,10 +763,20 @@ async fn terraform_gives_machine_identities_their_role() {
     assert_eq!((&person["user"]["email"], &person["roles"][0]["role"]), (&json!("admin@world.test"), &json!("admin")));
     let one = format!("{users}/{}", text(person, "/userId"));
     assert_eq!(&admin.ok(Method::GET, &one, None).await["membership"], person);
-    for (method, path) in [(Method::POST, &users), (Method::PATCH, &one), (Method::DELETE, &one)] {
-        let (status, answer) = admin.send(method, path, Some(&roles("auditor"))).await;
-        assert_eq!((status, &answer["code"]), (400, &json!("access.people")), "{answer:#}");
+    let (status, answer) = admin.send(Method::POST, &users, Some(&roles("auditor"))).await;
+    assert_eq!((status, &answer["code"]), (400, &json!("access.people")), "{answer:#}");
+    for (method, body) in [(Method::PATCH, roles("auditor")), (Method::DELETE, json!({}))] {
+        let (status, answer) = admin.send(method, &one, Some(&body)).await;
+        assert_eq!((status, &answer["code"]), (403, &json!("user.last_administrator")), "{answer:#}");
     }
+    let invitation = json!({"email": "deputy@acme.test", "role": "operator"});
+    let deputy = admin.ok(Method::POST, "/api/v1/users", Some(&invitation)).await;
+    let one = format!("{users}/{}", text(&deputy, "/user/id"));
+    let changed = admin.ok(Method::PATCH, &one, Some(&roles("auditor"))).await;
+    assert_eq!(changed["roles"][0]["role"], "auditor");
+    let removed = admin.ok(Method::DELETE, &one, None).await;
+    assert_eq!(removed["membership"]["roles"], changed["roles"]);
+    assert_eq!(admin.get(&one).await.0, 404);
     let group = format!("{CERT_MANAGER}/access/groups/{}", Uuid::nil());
     assert_eq!(admin.get(&group).await.1["code"], "groups.absent");
     world.stop().await;

@@ -197,6 +197,8 @@ struct Things {
     application_name: String,
     applied_profile: Uuid,
     administrator: String,
+    /// A person who was invited.
+    person: String,
     identity: String,
     bare_identity: String,
     secret: String,
@@ -261,6 +263,7 @@ async fn things(world: &World, pki: Pki, count: u32) -> Things {
         application_name,
         applied_profile,
         administrator,
+        person: text(&admin.ok(Method::POST, "/api/v1/users", Some(&person(count))).await, "/user/id"),
         project: text(&projects, "/projects/0/id"),
         project_slug: text(&projects, "/projects/0/slug"),
         new_project: text(&admin.ok(Method::POST, "/api/v2/workspace", Some(&project)).await, "/project/id"),
@@ -309,6 +312,10 @@ async fn saved_view(admin: &Session) -> String {
     text(&admin.ok(Method::POST, "/api/v1/cert-manager/saved-views", Some(&view)).await, "/savedView/id")
 }
 
+fn person(count: u32) -> Value {
+    json!({"email": format!("person-{count}@acme.test"), "role": "operator"})
+}
+
 fn alert_body(name: &str) -> Value {
     json!({"name": name, "eventType": "revocation",
         "channels": [{"channelType": "email", "config": {"recipients": ["ops@acme.test"]}}]})
@@ -350,7 +357,8 @@ impl Things {
             "alertId" => self.alerts[usize::from(route.contains("/applications/"))].clone(),
             "name" => self.application_name.clone(),
             "profileId" => self.applied_profile.to_string(),
-            "userId" => self.administrator.clone(),
+            "userId" if route.contains("/applications/") => self.administrator.clone(),
+            "userId" => self.person.clone(),
             "groupId" => Uuid::nil().to_string(),
             "clientSecretId" => self.secret.clone(),
             "requestId" => self.request.clone(),
@@ -435,9 +443,11 @@ impl Things {
             "PATCH /applications/{applicationId}/users/{userId}"
             | "PATCH /applications/{applicationId}/identities/{identityId}"
             | "POST /applications/{applicationId}/identities/{identityId}" => json!({"role": "auditor"}),
-            "POST /access/identities/{identityId}" | "PATCH /access/identities/{identityId}" => {
-                json!({"roles": [{"role": "auditor"}]})
-            }
+            "POST /access/identities/{identityId}"
+            | "PATCH /access/identities/{identityId}"
+            | "PATCH /access/users/{userId}" => json!({"roles": [{"role": "auditor"}]}),
+            "POST /api/v1/users" => json!({"email": format!("made-{count}@acme.test"), "role": "auditor"}),
+            "PATCH /api/v1/users/{userId}" => json!({"role": "auditor"}),
             "POST /certificates/{id}/application" => json!({"applicationId": self.application}),
             "POST /certificates" | "POST /certificates/evaluate" => {
                 json!({"profileId": self.pki.profile, "attributes": {"commonName": "www.acme.test"}})

@@ -31,6 +31,7 @@ mod import;
 mod inventory;
 mod nights;
 mod openssl;
+mod people;
 mod postgres;
 mod program;
 mod properties;

@@ -101,6 +101,24 @@ fn secrets_stand_in_private_files_and_are_never_printed() {
 }
 
 #[test]
+fn a_quickstart_that_goes_on_serving_prints_a_link_that_signs_in() {
+    let place = Place::ready();
+    let greeting = &place.served.greeting;
+    let (before, rest) = greeting.split_once("Open the Web UI: ").expect("the link is printed");
+    assert!(before.contains("\nTry: openssl verify "), "after the certificates: {greeting}");
+    let (link, rest) = rest.split_once('\n').unwrap();
+    assert!(rest.starts_with("(the link signs you in once, within 15 minutes)\n"), "{greeting}");
+    let (url, token) = link.split_once("/ui/sign-in/link?token=").unwrap();
+    assert!(url.starts_with("http://127.0.0.1:"), "{url}");
+    assert!(token.len() == 70 && token.starts_with("chl_"), "{token}");
+    assert_eq!(greeting.matches("chl_").count(), 1);
+    // What stops has nothing to open.
+    let directory = tempfile::tempdir().unwrap();
+    let once = once(directory.path(), &[]).succeeded();
+    assert!(!once.stdout.contains("Web UI") && !once.stdout.contains("chl_"), "{}", once.stdout);
+}
+
+#[test]
 fn second_run_finds_everything_and_repeats_nothing() {
     let directory = tempfile::tempdir().unwrap();
     once(directory.path(), &["--domain", "acme.internal"]).succeeded();
