@@ -57,6 +57,19 @@ impl KeyAlgorithm {
         }
     }
 
+    /// For people, such as `ECDSA P-256`.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Rsa2048 => "RSA 2048",
+            Self::Rsa3072 => "RSA 3072",
+            Self::Rsa4096 => "RSA 4096",
+            Self::EcP256 => "ECDSA P-256",
+            Self::EcP384 => "ECDSA P-384",
+            Self::EcP521 => "ECDSA P-521",
+            Self::Ed25519 | Self::MlDsa44 | Self::MlDsa65 | Self::MlDsa87 => self.as_str(),
+        }
+    }
+
     /// The spelling of a policy, such as `RSA-2048` or `ECDSA-P256`.
     pub const fn policy_str(self) -> &'static str {
         match self {

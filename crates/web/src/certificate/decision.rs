@@ -3,7 +3,7 @@
 use chancery_authority::Authority;
 use chancery_model::certificate::Certificate;
 use chancery_model::{Timestamp, Warning};
-use chancery_pkix::{ExtendedKeyUsage, KeyUsage};
+use chancery_pkix::{ExtendedKeyUsage, KeyAlgorithm, KeyUsage};
 use serde_json::Value;
 
 use super::word::sentence;
@@ -90,6 +90,7 @@ fn value(field: &str, value: &str) -> String {
         "ttl" => value.strip_suffix('s').and_then(|it| it.parse().ok()).map(span),
         "keyUsages" => value.parse::<KeyUsage>().ok().map(|it| it.label().to_owned()),
         "extendedKeyUsages" => value.parse::<ExtendedKeyUsage>().ok().map(|it| it.label().to_owned()),
+        "keyAlgorithm" => value.parse::<KeyAlgorithm>().ok().map(|it| it.label().to_owned()),
         "notBefore" | "notAfter" => Timestamp::parse_date(value).ok().map(utc),
         "basicConstraints.isCA" => Some(if value == "true" { "yes" } else { "no" }.to_owned()),
         _ => None,

@@ -117,7 +117,7 @@ impl View {
             names: names(it),
             key: description.key_algorithm.map_or_else(
                 || foreign.map(|it| it.key.clone()).unwrap_or_default(),
-                |algorithm| algorithm.to_string(),
+                |algorithm| algorithm.label().to_owned(),
             ),
             signature: description.signature_algorithm.map_or_else(
                 || foreign.map(|it| it.signature.clone()).unwrap_or_default(),
