@@ -274,6 +274,8 @@ pub struct CertificateFilter {
     pub san: Option<String>,
     pub serial_number: Option<String>,
     pub fingerprint_sha256: Option<[u8; 32]>,
+    /// These and no others, unless empty: what somebody picked from a list, some hundreds at most.
+    pub ids: Vec<CertificateId>,
     pub statuses: Vec<CertificateStatus>,
     pub profile_ids: Vec<ProfileId>,
     pub ca_ids: Vec<CaId>,

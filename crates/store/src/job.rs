@@ -264,6 +264,21 @@ impl Reader {
         let query = Query::new("job", sql, params![project, kind.number(), from, to, MILLIS_PER_DAY]);
         self.rows(query).await?.into_iter().map(|mut row| Ok((row.int("day")?, row.small("count")?))).collect()
     }
+
+    /// Those due from `from` to before `to`, the first `limit` by due time.
+    pub async fn jobs_between(
+        &self,
+        project: ProjectId,
+        kind: JobKind,
+        (from, to): (Timestamp, Timestamp),
+        limit: u32,
+    ) -> Result<Vec<Job>, StoreError> {
+        let sql = select!(
+            "job WHERE project_id = $1 AND kind = $2 AND due_at >= $3 AND due_at < $4 ORDER BY due_at, object LIMIT $5"
+        );
+        let query = Query::new("job", sql, params![project, kind.number(), from, to, i64::from(limit)]);
+        self.rows(query).await?.into_iter().map(from_row).collect()
+    }
 }
 
 /// Two conditions that no job meets both of, each with its own index; what failed and waits is due later than what is due.

@@ -26,6 +26,13 @@ pub struct Forecast {
     pub next_cursor: Option<String>,
 }
 
+/// A renewal to come.
+#[derive(Clone, Debug)]
+pub struct DueRenewal {
+    pub certificate: Certificate,
+    pub due_at: Timestamp,
+}
+
 /// A certificate that should have been renewed by now.
 #[derive(Clone, Debug)]
 pub struct OverdueRenewal {
@@ -67,6 +74,27 @@ impl Authority {
             total: found.total,
             next_cursor: found.next_cursor,
         })
+    }
+
+    /// The renewals due on the UTC day that starts at `midnight`, by time; at most `limit`.
+    pub async fn renewals_due_on(
+        &self,
+        call: &Call,
+        midnight: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<DueRenewal>, Error> {
+        call.requester.require(Permission::CertificateRead)?;
+        let project = call.project_id();
+        let day = (midnight, midnight.plus_seconds(DAY_SECONDS));
+        let jobs = self.reader().jobs_between(project, JobKind::RenewCertificate, day, limit).await?;
+        let mut due = Vec::with_capacity(jobs.len());
+        for job in jobs {
+            let id = CertificateId::from_uuid(job.key.object);
+            if let Some(certificate) = self.reader().certificate(project, id).await? {
+                due.push(DueRenewal { certificate, due_at: job.due_at });
+            }
+        }
+        Ok(due)
     }
 
     /// How many renewals are late or failing now, in all projects; of each at most 10 000 are counted.

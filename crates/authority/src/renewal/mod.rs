@@ -24,7 +24,7 @@ pub(crate) use scheduled::{is_tried_at, last_words, next_try};
 
 pub use bulk::{BulkRenewal, BulkRenewalOutcome, BulkRenewalPreview};
 pub use configure::{ConfiguredRenewal, RenewalConfiguration};
-pub use forecast::{Forecast, OverdueRenewal};
+pub use forecast::{DueRenewal, Forecast, OverdueRenewal};
 pub use obstacle::{RenewalCounters, RenewalErrorType};
 pub use options::RenewalOptions;
 pub use renew::{RenewRequest, RenewalKeySource};

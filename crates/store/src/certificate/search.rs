@@ -360,6 +360,13 @@ impl Reader {
             let found = self.by_fingerprint(fingerprint).await?;
             plan.narrow(found);
         }
+        if !filter.ids.is_empty() {
+            let mut sql = Sql::default();
+            sql.push("SELECT c.n FROM certificate c WHERE c.project > 0");
+            any_of(&mut sql, "c.id", filter.ids.iter().map(|it| (*it).into()));
+            let found = self.numbers(sql).await?.unwrap_or_default();
+            plan.narrow(found);
+        }
         if let Some(friendly) = filter.friendly_name.as_deref().map(str::trim).filter(|it| !it.is_empty()) {
             let name = Name::of(friendly);
             if let Some(mut found) = self.by_name(plan.project, &name, COMMON_NAME).await?

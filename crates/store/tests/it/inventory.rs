@@ -298,6 +298,8 @@ pub async fn filters_hold_together(world: &mut World) {
         (CertificateFilter { metadata: pair("team", Some("Edge")), ..none() }, &[]),
         (CertificateFilter { metadata: pair("note", None), ..none() }, &["two"]),
         (CertificateFilter { metadata: pair("team", None), statuses: vec![Expired], ..none() }, &["one"]),
+        (CertificateFilter { ids: vec![one.id, three.id], ..none() }, &["one", "three"]),
+        (CertificateFilter { ids: vec![one.id, two.id], statuses: vec![Revoked], ..none() }, &["two"]),
     ];
     for (filter, expected) in cases {
         assert_eq!(found(world, filter.clone()).await, expected, "{filter:?}");

@@ -363,4 +363,11 @@ pub async fn overdue_and_coming_jobs_are_found(world: &mut World) {
     let counts = reader.jobs_due_between(world.project.id, kind, at(15), at(DAY + 3_000)).await.unwrap();
     let first = at(DAY + 2_000).as_millis() / 86_400_000;
     assert_eq!(counts, [(day, 3), (first, 1)]);
+    let between = async |project, from, to, limit| {
+        let found = reader.jobs_between(project, kind, (at(from), at(to)), limit).await.unwrap();
+        found.into_iter().map(|it| it.key).collect::<Vec<_>>()
+    };
+    assert_eq!(between(world.project.id, 20, 2_000 + DAY, 10).await, [keys[1], keys[2], keys[3]]);
+    assert_eq!(between(world.project.id, 20, 2_000 + DAY, 2).await, [keys[1], keys[2]]);
+    assert_eq!(between(other.id, 0, 3 * DAY, 10).await, []);
 }
