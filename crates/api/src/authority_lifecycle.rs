@@ -124,8 +124,6 @@ async fn crl(State(authority): State<Authority>, Caller(call): Caller, Id(id): I
 async fn shown_crl(authority: &Authority, crl: &Crl) -> Result<Option<CaCrl>, ApiError> {
     let Some(published) = crl.complete else { return Ok(None) };
     let Some(served) = authority.crl(crl.id, false).await? else { return Ok(None) };
-    let base = authority.repository_url().map(|url| url.trim_end_matches('/'));
-    let url = base.map(|base| format!("{base}/api/v1/cert-manager/crl/{}", crl.id));
     Ok(Some(CaCrl {
         id: crl.id.as_uuid(),
         crl: pem::encode(pem::X509_CRL, &served.der),
@@ -134,8 +132,8 @@ async fn shown_crl(authority: &Authority, crl: &Crl) -> Result<Option<CaCrl>, Ap
         next_update: served.next_update.to_string(),
         partition: crl.partition,
         entries: published.entries,
-        delta_url: url.as_ref().filter(|_| crl.delta.is_some()).map(|url| format!("{url}/delta/der")),
-        url: url.map(|url| format!("{url}/der")),
+        delta_url: crl.delta.and_then(|_| authority.crl_url(crl.id, true)),
+        url: authority.crl_url(crl.id, false),
     }))
 }
 

@@ -5,6 +5,7 @@ use axum::extract::State;
 use chancery_authority::Authority;
 use chancery_authority::hierarchy::CaSignerChoice;
 use chancery_model::authority::{CertificationAuthority, OutsideSigner, SigningSettings};
+use chancery_model::external::VaultConfiguration;
 use chancery_model::permission::Permission;
 use chancery_model::{CaId, ConnectionId};
 use chancery_wire::authority::{
@@ -150,7 +151,8 @@ fn outside(connection: uuid::Uuid, destination: Option<&VaultDestination>) -> Ou
     let text = |text: Option<&String>| text.map(|it| it.trim().to_owned()).filter(|it| !it.is_empty());
     OutsideSigner {
         connection_id: ConnectionId::from_uuid(connection),
-        mount: text(destination.and_then(|it| it.mount.as_ref())).unwrap_or_else(|| "pki".to_owned()),
+        mount: text(destination.and_then(|it| it.mount.as_ref()))
+            .unwrap_or_else(|| VaultConfiguration::MOUNT_USUAL.to_owned()),
         issuer_ref: text(destination.and_then(|it| it.issuer_ref.as_ref())),
     }
 }

@@ -4,13 +4,13 @@
 
 use std::collections::BTreeMap;
 
+use chancery_authority::external::binding_fault;
 use chancery_authority::issuance::Zeroizing;
 use chancery_model::ConnectionId;
 use chancery_model::external::{
     ACME_PRESETS, AcmeConfiguration, ChallengeKind, DigicertConfiguration, DnsProviderKind, DnsZone, ExternalCaKind,
     ExternalConfiguration, VaultConfiguration, acme_preset,
 };
-use chancery_model::time::Ttl;
 use chancery_wire as wire;
 use chancery_wire::Nullable;
 use chancery_wire::external::{
@@ -27,14 +27,6 @@ use crate::profile_answer::duration;
 
 /// By name, as the core seals them; an empty one takes the stored one away.
 pub(crate) type Secrets = BTreeMap<String, Zeroizing<String>>;
-
-/// How long a DNS record may take to be seen when nobody says: most providers need seconds, some need minutes.
-const PROPAGATION: Ttl = match Ttl::from_seconds(600) {
-    Some(ttl) => ttl,
-    None => Ttl::HOUR,
-};
-
-const VAULT_MOUNT: &str = "pki";
 
 /// The settings of one type of external CA, as they come in.
 pub(crate) trait Settings: Sized + Send + 'static {
@@ -71,7 +63,7 @@ impl Settings for AcmeSettings {
             Nullable::Null => None,
             Nullable::Value(words) => Some(words.into_iter().map(challenge).collect()),
         };
-        let usual = if zones.is_empty() { ChallengeKind::Http01 } else { ChallengeKind::Dns01 };
+        let usual = AcmeConfiguration::usual_challenge(!zones.is_empty());
         let timeout = kept(self.propagation_timeout.map(Some), before.map(|it| Some(duration(it.propagation_timeout))));
         let timeout = timeout.and_then(|text| issues.ttl("configuration.propagationTimeout", Some(text.trim())));
         let directory_url = self.directory_url.map(|text| directory(text.trim(), &mut issues));
@@ -85,7 +77,7 @@ impl Settings for AcmeSettings {
                 self.dns_resolvers.map(|all| all.into_iter().map(trimmed).collect()),
                 before.map(|it| it.dns_resolvers.clone()),
             ),
-            propagation_timeout: timeout.unwrap_or(PROPAGATION),
+            propagation_timeout: timeout.unwrap_or(AcmeConfiguration::PROPAGATION_USUAL),
             preferred_chain: line(self.preferred_chain, before.and_then(|it| it.preferred_chain.as_ref())),
             certificate_profile: line(self.certificate_profile, before.and_then(|it| it.certificate_profile.as_ref())),
         };
@@ -147,7 +139,7 @@ impl Settings for VaultSettings {
         let mount = kept(self.mount.map(|text| Some(trimmed(text))), before.map(|it| Some(it.mount.clone())));
         let made = VaultConfiguration {
             connection_id: connection_id(connection, before.map(|it| it.connection_id), &mut issues),
-            mount: mount.filter(|it| !it.is_empty()).unwrap_or_else(|| VAULT_MOUNT.to_owned()),
+            mount: mount.filter(|it| !it.is_empty()).unwrap_or_else(|| VaultConfiguration::MOUNT_USUAL.to_owned()),
             role: needed("role", self.role.map(trimmed), before.map(|it| &it.role), &mut issues),
             issuer_ref: line(self.issuer_ref, before.and_then(|it| it.issuer_ref.as_ref())),
         };
@@ -172,14 +164,8 @@ fn directory(text: &str, issues: &mut Issues) -> String {
 /// The key of the external account binding. It goes with its id, and without it it is of no use.
 fn eab(settings: &AcmeSettings, is_new: bool, issues: &mut Issues) -> Secrets {
     let given = |it: &Nullable<String>| it.as_value().is_some_and(|text| !text.trim().is_empty());
-    match (given(&settings.eab_kid), given(&settings.eab_hmac_key)) {
-        (true, false) if is_new => {
-            issues.add("configuration.eabHmacKey", "goes together with eabKid; send both or neither")
-        }
-        (false, true) if is_new => {
-            issues.add("configuration.eabKid", "goes together with eabHmacKey; send both or neither")
-        }
-        _ => {}
+    if is_new && let Some((field, text)) = binding_fault(given(&settings.eab_kid), given(&settings.eab_hmac_key)) {
+        issues.add(&format!("configuration.{field}"), text);
     }
     let cleared = |it: &Nullable<String>| !it.is_missing() && !given(it);
     let key = match &settings.eab_hmac_key {
@@ -226,18 +212,9 @@ fn zones(settings: &AcmeSettings, before: &[DnsZone], issues: &mut Issues) -> Ve
 }
 
 fn zone(from: &wire::external::DnsZone) -> DnsZone {
-    let suffix = from.zone.trim().trim_matches('.').to_ascii_lowercase();
-    let provider = provider_kind(from.provider);
-    let hosted = from.hosted_zone_id.as_deref().map(str::trim).unwrap_or_default();
-    // Where the provider has no names of its own for zones, the zone's name is what it goes by.
-    let by_name = matches!(provider, DnsProviderKind::Rfc2136 | DnsProviderKind::Webhook | DnsProviderKind::Exec);
-    let hosted = if hosted.is_empty() && by_name { suffix.as_str() } else { hosted };
-    DnsZone {
-        hosted_zone_id: hosted.to_owned(),
-        provider,
-        connection_id: ConnectionId::from_uuid(from.app_connection_id),
-        zone: suffix,
-    }
+    let hosted = from.hosted_zone_id.as_deref().unwrap_or_default();
+    let connection = ConnectionId::from_uuid(from.app_connection_id);
+    DnsZone::written(&from.zone, provider_kind(from.provider), connection, hosted)
 }
 
 fn connection_id(given: Option<ConnectionId>, before: Option<ConnectionId>, issues: &mut Issues) -> ConnectionId {
@@ -302,6 +279,8 @@ const fn provider_kind(from: DnsProvider) -> DnsProviderKind {
 
 #[cfg(test)]
 mod tests {
+    use chancery_model::time::Ttl;
+
     use super::*;
     use crate::external_answer::shown_acme;
 

@@ -26,6 +26,21 @@ pub struct CertificationAuthority {
     pub updated_at: Timestamp,
 }
 
+impl CertificationAuthority {
+    /// The CA of this server that signs the next certificate of this intermediate CA; none for a root, and for a CA that is
+    /// signed elsewhere.
+    #[must_use]
+    pub fn signer(&self, current: &CaCertificate) -> Option<CaId> {
+        self.configuration.signing.as_ref().map_or(current.parent_ca_id, |signing| signing.parent_ca_id)
+    }
+
+    /// Whether this server can make the CA's next certificate: a root's, or that of a CA with an internal signer.
+    #[must_use]
+    pub fn is_signed_here(&self, current: &CaCertificate) -> bool {
+        self.configuration.level == CaLevel::Root || self.signer(current).is_some()
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum CaStatus {

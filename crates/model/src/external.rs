@@ -90,6 +90,18 @@ impl DnsProviderKind {
             Self::Exec => ConnectionApp::DnsExec,
         }
     }
+
+    /// The provider that works with the app's credentials; none where the app has no DNS.
+    #[must_use]
+    pub fn of_app(app: ConnectionApp) -> Option<Self> {
+        Self::ALL.iter().copied().find(|it| it.app() == app)
+    }
+
+    /// Whether the provider has no names of its own for zones, so that the zone's name is what it goes by.
+    #[must_use]
+    pub const fn knows_zones_by_name(self) -> bool {
+        matches!(self, Self::Rfc2136 | Self::Webhook | Self::Exec)
+    }
 }
 
 /// A CA elsewhere, as an administrator described it.
@@ -198,6 +210,20 @@ pub struct AcmeConfiguration {
     pub certificate_profile: Option<String>,
 }
 
+impl AcmeConfiguration {
+    /// How long a DNS record may take to be seen when nobody says: most providers need seconds, some need minutes.
+    pub const PROPAGATION_USUAL: Ttl = match Ttl::from_seconds(600) {
+        Some(ttl) => ttl,
+        None => Ttl::HOUR,
+    };
+
+    /// The proof that is asked for when nobody says.
+    #[must_use]
+    pub const fn usual_challenge(has_zones: bool) -> ChallengeKind {
+        if has_zones { ChallengeKind::Dns01 } else { ChallengeKind::Http01 }
+    }
+}
+
 /// Who changes the records of which names.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DnsZone {
@@ -208,6 +234,17 @@ pub struct DnsZone {
     pub connection_id: ConnectionId,
     /// The provider's own name for the zone; for RFC 2136 the zone's name.
     pub hosted_zone_id: String,
+}
+
+impl DnsZone {
+    /// As an administrator writes it: dots around the suffix, capitals and blanks do not matter.
+    #[must_use]
+    pub fn written(zone: &str, provider: DnsProviderKind, connection_id: ConnectionId, hosted_zone_id: &str) -> Self {
+        let zone = zone.trim().trim_matches('.').to_ascii_lowercase();
+        let hosted = hosted_zone_id.trim();
+        let hosted = if hosted.is_empty() && provider.knows_zones_by_name() { zone.as_str() } else { hosted };
+        Self { provider, connection_id, hosted_zone_id: hosted.to_owned(), zone }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -230,6 +267,11 @@ pub struct VaultConfiguration {
     /// Name or id of the issuer within the engine; absent: the role's own.
     #[serde(default)]
     pub issuer_ref: Option<String>,
+}
+
+impl VaultConfiguration {
+    /// Where the secrets engine is when nobody says.
+    pub const MOUNT_USUAL: &str = "pki";
 }
 
 /// Credentials for a service elsewhere, used by reference.

@@ -49,6 +49,7 @@ impl Authority {
         check_name(&new.name)?;
         check_status(new.status)?;
         check::configuration(&new.configuration)?;
+        check::secrets(&new.configuration, &new.secrets)?;
         let now = self.now();
         let mut ca = ExternalCa {
             id: CaId::generate(now, self.random()),

@@ -1,11 +1,14 @@
 //! What can be said about an external CA's settings without asking it.
 
+use std::collections::BTreeMap;
+
 use chancery_model::ConnectionId;
 use chancery_model::external::{
     AcmeConfiguration, ChallengeKind, ConnectionApp, DigicertConfiguration, ExternalCa, ExternalConfiguration,
     VaultConfiguration,
 };
 use serde_json::Value;
+use zeroize::Zeroizing;
 
 use crate::error::Error;
 
@@ -43,6 +46,29 @@ pub(super) fn connections(configuration: &ExternalConfiguration) -> Vec<(String,
         ExternalConfiguration::Vault(it) => {
             vec![("configuration.appConnectionId".to_owned(), it.connection_id, ConnectionApp::Vault)]
         }
+    }
+}
+
+/// An external account binding (RFC 8555 §7.3.4) is an id and a key; the half that is missing, and why.
+#[must_use]
+pub const fn binding_fault(has_id: bool, has_key: bool) -> Option<(&'static str, &'static str)> {
+    match (has_id, has_key) {
+        (true, false) => Some(("eabHmacKey", "goes together with eabKid; send both or neither")),
+        (false, true) => Some(("eabKid", "goes together with eabHmacKey; send both or neither")),
+        _ => None,
+    }
+}
+
+/// What a new CA brings along in secret fits what it says openly.
+pub(super) fn secrets(
+    configuration: &ExternalConfiguration,
+    given: &BTreeMap<String, Zeroizing<String>>,
+) -> Result<(), Error> {
+    let ExternalConfiguration::Acme(acme) = configuration else { return Ok(()) };
+    let has_key = given.get("eabHmacKey").is_some_and(|key| !key.is_empty());
+    match binding_fault(acme.eab_kid.is_some(), has_key) {
+        None => Ok(()),
+        Some((field, text)) => refuse("acme.binding", field, text),
     }
 }
 
@@ -272,6 +298,23 @@ mod tests {
             let mut it = sample();
             edit(&mut it);
             assert_eq!(acme(&it).err().map(|error| error.code()), *expected, "{it:?}");
+        }
+    }
+
+    #[test]
+    fn a_binding_is_an_id_and_a_key() {
+        for (kid, key, expected) in [
+            (None, None, None),
+            (Some("k"), Some("aGk"), None),
+            (Some("k"), None, Some("acme.binding")),
+            (Some("k"), Some(""), Some("acme.binding")),
+            (None, Some("aGk"), Some("acme.binding")),
+        ] {
+            let configuration =
+                ExternalConfiguration::Acme(AcmeConfiguration { eab_kid: kid.map(str::to_owned), ..sample() });
+            let given = key.map(|key| ("eabHmacKey".to_owned(), Zeroizing::new(key.to_owned())));
+            let refused = secrets(&configuration, &given.into_iter().collect()).err();
+            assert_eq!(refused.map(|error| error.code()), expected, "{kid:?} {key:?}");
         }
     }
 

@@ -8,7 +8,7 @@ use chancery_keys::Place;
 use chancery_model::audit::AuditEvent;
 use chancery_model::external::{AppConnection, ConnectionApp};
 use chancery_model::permission::Permission;
-use chancery_model::{ConnectionId, ProjectId};
+use chancery_model::{CaId, ConnectionId, ProjectId};
 use chancery_store::{Change, Conflict, ExternalChange, StoreError, Write};
 use serde_json::json;
 use zeroize::Zeroizing;
@@ -135,6 +135,7 @@ impl Authority {
         call.requester.require(Permission::ConnectionManage)?;
         let connection = self.connection_of(call.project_id(), id).await?;
         let users = self.users_of_connection(call.project_id(), id).await?;
+        let users: Vec<String> = users.into_iter().map(|(_, name)| name).collect();
         if !users.is_empty() {
             return Err(Error::conflict(
                 "app_connection.in_use",
@@ -209,11 +210,15 @@ impl Authority {
         Ok(())
     }
 
-    /// Names of the CAs that a connection serves.
-    async fn users_of_connection(&self, project: ProjectId, id: ConnectionId) -> Result<Vec<String>, Error> {
+    /// The CAs that a connection serves, external ones first.
+    pub async fn users_of_connection(
+        &self,
+        project: ProjectId,
+        id: ConnectionId,
+    ) -> Result<Vec<(CaId, String)>, Error> {
         let external = self.reader().external_cas(project).await?;
-        let mut users: Vec<String> =
-            external.into_iter().filter(|ca| ca.configuration.connections().contains(&id)).map(|ca| ca.name).collect();
+        let external = external.into_iter().filter(|ca| ca.configuration.connections().contains(&id));
+        let mut users: Vec<(CaId, String)> = external.map(|ca| (ca.id, ca.name)).collect();
         let internal = self.reader().cas(project).await?;
         let signed = internal.into_iter().filter(|ca| {
             ca.configuration
@@ -222,7 +227,7 @@ impl Authority {
                 .and_then(|it| it.outside.as_ref())
                 .is_some_and(|it| it.connection_id == id)
         });
-        users.extend(signed.map(|ca| ca.name));
+        users.extend(signed.map(|ca| (ca.id, ca.name)));
         Ok(users)
     }
 }

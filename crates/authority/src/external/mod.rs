@@ -37,6 +37,7 @@ use zeroize::Zeroizing;
 use crate::error::Error;
 
 pub use ca::{ExternalCaPatch, NewExternalCa};
+pub use check::binding_fault;
 pub(crate) use check::{is_path, is_segment, overrides};
 pub(crate) use home::asking_renewal_time;
 pub(crate) use request::advancing;

@@ -10,7 +10,6 @@ use chancery_store::{Change, Write};
 
 use super::certify::{self, CaCertificateContents, Certifier};
 use super::issuer::Issuer;
-use super::renew;
 use crate::Authority;
 use crate::call::Call;
 use crate::error::Error;
@@ -112,7 +111,7 @@ impl Authority {
             None => None,
             Some(_) => Some(self.current_certificate(&ca).await?),
         };
-        if current.as_ref().is_some_and(|it| renew::signed_here(&ca, &it.certificate)) {
+        if current.as_ref().is_some_and(|it| ca.is_signed_here(&it.certificate)) {
             refuse_second(&ca)?;
         }
         let own = read_one(certificate)?;

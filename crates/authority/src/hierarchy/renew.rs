@@ -62,16 +62,6 @@ pub(super) const fn job_key(ca: CaId) -> JobKey {
     JobKey { kind: JobKind::RenewCa, object: ca.as_uuid() }
 }
 
-/// Whether this server can make the CA's next certificate: a root's, or that of a CA with an internal signer.
-pub(super) fn signed_here(ca: &CertificationAuthority, current: &CaCertificate) -> bool {
-    ca.configuration.level == CaLevel::Root || signer(ca, current).is_some()
-}
-
-/// Who signs the next certificate of an intermediate CA.
-fn signer(ca: &CertificationAuthority, current: &CaCertificate) -> Option<CaId> {
-    ca.configuration.signing.as_ref().map_or(current.parent_ca_id, |signing| signing.parent_ca_id)
-}
-
 pub(super) fn signed_elsewhere(field: &str) -> Error {
     let text = "this CA is signed by a CA elsewhere: read its csr, have it signed there, and give the certificate to import-certificate";
     Error::malformed("ca.signed_elsewhere", field, text)
@@ -89,7 +79,7 @@ fn renewal_due(ca: &CertificationAuthority, current: &CaCertificate) -> Timestam
 /// Keeps the renewal job in step with the settings and with the certificate in force.
 pub(super) fn schedule(ca: &CertificationAuthority, current: &CaCertificate) -> Change {
     let key = job_key(ca.id);
-    if !ca.configuration.auto_renewal.enabled || !signed_here(ca, current) {
+    if !ca.configuration.auto_renewal.enabled || !ca.is_signed_here(current) {
         return Change::DropJob(key);
     }
     let due_at = renewal_due(ca, current);
@@ -157,7 +147,7 @@ impl Authority {
         if ca.configuration.level == CaLevel::Root {
             return Ok(None);
         }
-        let Some(parent) = signer(ca, &current.certificate) else { return Err(signed_elsewhere("type")) };
+        let Some(parent) = ca.signer(&current.certificate) else { return Err(signed_elsewhere("type")) };
         self.issuer(ca.project_id, parent).await.map(Some)
     }
 
@@ -322,7 +312,7 @@ pub(crate) async fn run(authority: &Authority, job: &Job, fence: Fence) -> Resul
         return finish(None).await;
     };
     let current = authority.current_certificate(&ca).await?.certificate;
-    if !signed_here(&ca, &current) {
+    if !ca.is_signed_here(&current) {
         return finish(None).await;
     }
     let now = authority.now();

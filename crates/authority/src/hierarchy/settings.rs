@@ -177,7 +177,7 @@ impl Authority {
             None => None,
             Some(_) => Some(self.current_certificate(&ca).await?.certificate),
         };
-        if after.enabled && current.as_ref().is_some_and(|it| !renew::signed_here(&ca, it)) {
+        if after.enabled && current.as_ref().is_some_and(|it| !ca.is_signed_here(it)) {
             return Err(renew::signed_elsewhere("autoRenewalEnabled"));
         }
         ca.configuration.auto_renewal = after;

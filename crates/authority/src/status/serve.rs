@@ -9,6 +9,7 @@ use chancery_model::ocsp::OcspResponder;
 use chancery_model::{CaCertificateId, CaId, CrlId, KeyId, Timestamp};
 use uuid::Uuid;
 
+use super::pointers;
 use crate::Authority;
 use crate::error::Error;
 
@@ -87,6 +88,19 @@ impl Authority {
             bodies.keep((id, delta), &body);
         }
         Ok(Some(body))
+    }
+
+    /// Where the world finds a CRL, or its delta; nowhere without `repository_url`.
+    #[must_use]
+    pub fn crl_url(&self, id: CrlId, delta: bool) -> Option<String> {
+        let base = self.repository_url()?.trim_end_matches('/');
+        Some(if delta { pointers::delta_url(base, id) } else { pointers::crl_url(base, id) })
+    }
+
+    /// Where the world asks about certificates of a CA; nowhere without `repository_url`.
+    #[must_use]
+    pub fn ocsp_url(&self, ca: CaId) -> Option<String> {
+        Some(pointers::ocsp_url(self.repository_url()?.trim_end_matches('/'), ca))
     }
 
     /// A certificate of a CA in DER. Of any project: CA certificates are public.
