@@ -12,6 +12,11 @@
     }
   };
 
+  // data-scripted: of use only with a script, so hidden until there is one.
+  const showScripted = (root) => {
+    for (const it of root.querySelectorAll("[data-scripted]")) it.hidden = false;
+  };
+
   // data-copy="id": copies the text of that element.
   const enableCopies = (root) => {
     if (!navigator.clipboard) return;
@@ -28,12 +33,18 @@
     setTimeout(() => { button.textContent = label; }, 1500);
   });
 
-  // data-file-into="id": reads a chosen file into that text field.
+  // data-file-into="id": reads a chosen file into that text field; with data-encoding="base64" its octets in base64.
+  const base64 = (file) => new Promise((done, failed) => {
+    const reader = new FileReader();
+    reader.onload = () => done(reader.result.slice(reader.result.indexOf(",") + 1));
+    reader.onerror = () => failed(reader.error);
+    reader.readAsDataURL(file);
+  });
   document.addEventListener("change", async (event) => {
     const input = event.target.closest("input[type=file][data-file-into]");
     const target = input && document.getElementById(input.dataset.fileInto);
     if (!target || !input.files[0]) return;
-    target.value = await input.files[0].text();
+    target.value = await (input.dataset.encoding === "base64" ? base64(input.files[0]) : input.files[0].text());
     target.dispatchEvent(new Event("input", { bubbles: true }));
   });
 
@@ -173,6 +184,7 @@
 
   const ready = (root) => {
     showTimes(root);
+    showScripted(root);
     enableCopies(root);
     enableLive(root);
     enablePolls(root);
@@ -186,11 +198,20 @@
   // data-submit: a form that only carries a link on.
   const once = document.querySelector("form[data-submit]");
   if (once) once.requestSubmit();
-  // A form is sent once: its button rests until the answer is there.
+  // A form is sent once: its button rests until the answer is there; data-busy="words" on it says what goes on meanwhile.
   document.addEventListener("submit", (event) => {
     const form = event.target;
     if (form.method !== "post" || form.hasAttribute("data-download")) return;
-    setTimeout(() => { for (const it of form.querySelectorAll("button:not([type=button])")) it.disabled = true; }, 0);
+    const pressed = event.submitter;
+    setTimeout(() => {
+      for (const it of form.querySelectorAll("button:not([type=button])")) it.disabled = true;
+      if (pressed && pressed.dataset.busy) { pressed.dataset.label = pressed.textContent; pressed.textContent = pressed.dataset.busy; }
+    }, 0);
   });
-  addEventListener("pageshow", () => { for (const it of document.querySelectorAll("form button[disabled]")) it.disabled = false; });
+  addEventListener("pageshow", () => {
+    for (const it of document.querySelectorAll("form button[disabled]")) {
+      it.disabled = false;
+      if (it.dataset.label) { it.textContent = it.dataset.label; delete it.dataset.label; }
+    }
+  });
 })();

@@ -119,7 +119,11 @@ impl Problems {
         let mut problems = Self::default();
         match error {
             Error::Malformed { ref field, ref message, .. } => {
-                match rename.iter().find(|(core, _)| core == field) {
+                // `rules[2]` is told beside `rules`, unless it has a place of its own.
+                let bare = field.split('[').next().unwrap_or_default();
+                let place = |name: &str| rename.iter().find(|(core, _)| *core == name);
+                match place(field).or_else(|| place(bare)) {
+                    Some((_, "")) => problems.whole.push(message.clone()),
                     Some((_, here)) => problems.add(here, message.clone()),
                     None if field.is_empty() => problems.whole.push(message.clone()),
                     // Said above as well: the page may have no field of that name.
