@@ -13,6 +13,7 @@ use chancery_store::Write;
 
 use super::{Ground, decide, parse_csr};
 use crate::Authority;
+use crate::access::checked_metadata;
 use crate::cache::TemplateInForce;
 use crate::call::Call;
 use crate::enrollment::{self, Attributes, FieldReport, IssueRequest, field_reports};
@@ -113,6 +114,7 @@ impl Authority {
         metadata: Vec<(String, String)>,
     ) -> Result<Enrollment, Error> {
         let around = self.circumstances(call, ground);
+        let metadata = checked_metadata(metadata)?;
         match csr {
             None => enrollment::resolve_attributes(&around, attributes, KeySource::Generate, metadata),
             Some(pem) => enrollment::resolve_csr(&around, &parse_csr(pem)?, attributes, metadata),

@@ -42,6 +42,7 @@ use chancery_store::Conflict;
 use chancery_store::StoreError;
 
 use crate::Authority;
+use crate::access::checked_metadata;
 use crate::cache::{ProfileInForce, TemplateInForce};
 use crate::call::Call;
 use crate::enrollment::{self, Attributes, Circumstances, IssueRequest, Target};
@@ -282,6 +283,7 @@ impl Authority {
     fn resolve_request(&self, call: &Call, ground: &Ground, request: IssueRequest) -> Result<Enrollment, Error> {
         let around = self.circumstances(call, ground);
         let IssueRequest { csr, attributes, metadata, .. } = request;
+        let metadata = checked_metadata(metadata)?;
         match csr {
             None => self.stages().time(Stage::Resolve, || {
                 enrollment::resolve_attributes(&around, &attributes, KeySource::Generate, metadata)

@@ -32,6 +32,8 @@ pub struct Choices {
     pub extended_key_usages: UsageChoice<ExtendedKeyUsage>,
     /// Those that serve every usage the template requires.
     pub key_algorithms: Vec<KeyAlgorithm>,
+    /// Of a request that names none, where the profile has no default.
+    pub key_algorithm_default: KeyAlgorithm,
     pub signature_algorithms: Vec<SignatureAlgorithm>,
     pub validity_min: Option<Ttl>,
     pub validity_max: Option<Ttl>,
@@ -84,6 +86,7 @@ impl Template {
                 .copied()
                 .filter(|it| self.allows_key_algorithm(*it) && self.key_serves(*it))
                 .collect(),
+            key_algorithm_default: self.preferred_key_algorithm(),
             signature_algorithms: SignatureAlgorithm::ALL
                 .iter()
                 .copied()
