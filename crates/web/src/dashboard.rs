@@ -1,7 +1,7 @@
 //! The first page: what needs attention, and the inventory in figures that each lead to the certificates behind them.
 
 mod attention;
-mod chart;
+pub(crate) mod chart;
 
 use askama::Template;
 use axum::extract::State;

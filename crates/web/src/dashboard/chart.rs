@@ -11,7 +11,7 @@ const WIDTH: u64 = 720;
 const HEIGHT: u64 = 120;
 
 /// A row of bars over time.
-pub(super) struct Bars {
+pub(crate) struct Bars {
     pub bars: Vec<Bar>,
     /// The highest count.
     pub most: u64,
@@ -21,7 +21,7 @@ pub(super) struct Bars {
     pub to: String,
 }
 
-pub(super) struct Bar {
+pub(crate) struct Bar {
     pub x: u64,
     pub y: u64,
     pub width: u64,
@@ -77,6 +77,14 @@ pub(super) fn issuance(by_day: &[(i64, u64)], now: Timestamp) -> Bars {
     let spans = (0..DAYS).map(|day| (today - DAYS + 1 + day, today - DAYS + 1 + day));
     let query = |from, to| InventoryQuery { issued_from: Some(from), issued_to: Some(to), ..InventoryQuery::default() };
     bars(by_day, spans.collect(), |_, from, to| (query(from, to).href(), false))
+}
+
+/// The coming 90 days of renewals; a day leads to what is due then.
+pub(crate) fn renewals(by_day: &[(i64, u64)], now: Timestamp) -> Bars {
+    const DAYS: i64 = 90;
+    let today = now.as_seconds().div_euclid(DAY_SECONDS);
+    let spans = (0..DAYS).map(|day| (today + day, today + day));
+    bars(by_day, spans.collect(), |_, from, _| (format!("/ui/renewals?day={}#day", date(from)), false))
 }
 
 fn bars(by_day: &[(i64, u64)], spans: Vec<(i64, i64)>, leads: impl Fn(usize, i64, i64) -> (String, bool)) -> Bars {
