@@ -312,7 +312,8 @@ impl Authority {
                 let Some(inner) = weak.upgrade() else { return };
                 match inner.reader.config_version().await {
                     Ok(version) => {
-                        if seen.replace(version).is_some_and(|before| before != version) {
+                        // The first look forgets as well: what changed before it was seen by nobody.
+                        if seen.replace(version) != Some(version) {
                             inner.forget_configuration();
                             inner.access.clear();
                         }
