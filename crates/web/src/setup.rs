@@ -153,13 +153,16 @@ async fn make_authority(State(authority): State<Authority>, visit: Visit, form: 
     let mut problems = Problems::default();
     let outcome = match draft.to_core(visit.now, &mut problems) {
         Some(wanted) => hierarchy(&authority, &visit, wanted).await,
-        None => return again(&authority, &visit, problems, |page| page.authority = draft).await,
+        None => {
+            return again(&authority, &visit, problems, |page| (page.step, page.authority) = (Step::Authority, draft))
+                .await;
+        }
     };
     match outcome {
         Ok(()) => Ok(visit.done(HOME, "The root and the issuing certification authority are ready.")),
         Err(error) => {
             let problems = Problems::from_core(error, form::AUTHORITY_FIELDS)?;
-            again(&authority, &visit, problems, |page| page.authority = draft).await
+            again(&authority, &visit, problems, |page| (page.step, page.authority) = (Step::Authority, draft)).await
         }
     }
 }
@@ -191,13 +194,13 @@ async fn make_template(State(authority): State<Authority>, visit: Visit, form: F
     let draft = TemplateDraft::read(&form);
     let mut problems = Problems::default();
     let Some(new) = draft.to_core(&mut problems) else {
-        return again(&authority, &visit, problems, |page| page.template = draft).await;
+        return again(&authority, &visit, problems, |page| (page.step, page.template) = (Step::Template, draft)).await;
     };
     match authority.create_template(&visit.call, new).await {
         Ok(made) => Ok(visit.done(next_page(skips), format!("The template {} is in force.", made.name))),
         Err(error) => {
             let problems = Problems::from_core(error, form::TEMPLATE_FIELDS)?;
-            again(&authority, &visit, problems, |page| page.template = draft).await
+            again(&authority, &visit, problems, |page| (page.step, page.template) = (Step::Template, draft)).await
         }
     }
 }
@@ -208,13 +211,13 @@ async fn make_profile(State(authority): State<Authority>, visit: Visit, form: Fo
     let draft = ProfileDraft::read(&form);
     let mut problems = Problems::default();
     let Some(new) = draft.to_core(template.id, &mut problems) else {
-        return again(&authority, &visit, problems, |page| page.profile = draft).await;
+        return again(&authority, &visit, problems, |page| (page.step, page.profile) = (Step::Profile, draft)).await;
     };
     match authority.create_profile(&visit.call, new).await {
         Ok(made) => Ok(visit.done(HOME, format!("The profile {} is ready for requests.", made.slug))),
         Err(error) => {
             let problems = Problems::from_core(error, form::PROFILE_FIELDS)?;
-            again(&authority, &visit, problems, |page| page.profile = draft).await
+            again(&authority, &visit, problems, |page| (page.step, page.profile) = (Step::Profile, draft)).await
         }
     }
 }

@@ -76,22 +76,18 @@ async fn of_renewals(
     }
     let expiring = view_size(found, CertificateView::Expiring);
     if expiring.count > 0 {
-        let text = format!(
-            "{} within 30 days and not renewed yet.",
-            counted(expiring, "certificate ends", "certificates end")
-        );
-        all.push(Concern {
-            is_bad: false,
-            text,
-            href: in_view(CertificateView::Expiring),
-            action: "See which",
-        });
+        let text =
+            format!("{} within 30 days, not renewed yet.", counted(expiring, "certificate ends", "certificates end"));
+        all.push(Concern { is_bad: false, text, href: in_view(CertificateView::Expiring), action: "See which" });
     }
     let weak = view_size(found, CertificateView::WeakKey);
     if weak.count > 0 {
         all.push(Concern {
             is_bad: false,
-            text: format!("{} a key or signature that is too weak today.", counted(weak, "certificate has", "certificates have")),
+            text: format!(
+                "{} a key or signature that is too weak today.",
+                counted(weak, "certificate has", "certificates have")
+            ),
             href: in_view(CertificateView::WeakKey),
             action: "See which",
         });
@@ -136,7 +132,8 @@ async fn of_cas(authority: &Authority, visit: &Visit) -> Result<Vec<Concern>, We
         {
             let is_over = certificate.not_after < visit.now;
             let word = if is_over { "ended" } else { "ends" };
-            let text = format!("The certificate of the CA {} {word} {}.", ca.name, distance(certificate.not_after, visit.now));
+            let text =
+                format!("The certificate of the CA {} {word} {}.", ca.name, distance(certificate.not_after, visit.now));
             add(is_over, text, "Renew it");
         }
         let is_stale = |lapses: Option<chancery_model::Timestamp>| {

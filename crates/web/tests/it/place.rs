@@ -174,6 +174,11 @@ impl Browser<'_> {
         self.send("GET", path, &[], Vec::new()).await
     }
 
+    /// A page, asked for with further headers.
+    pub async fn get_with(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
+        self.send("GET", path, headers, Vec::new()).await
+    }
+
     /// Asks for a part of a page, as the script does.
     pub async fn part(&self, path: &str) -> Answer {
         self.send("GET", path, &[("x-chancery-fragment", "1")], Vec::new()).await

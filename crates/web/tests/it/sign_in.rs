@@ -13,7 +13,7 @@ async fn nobody_sees_a_page_and_is_led_back_to_it_after_signing_in() {
     let next = "/ui/certificates?status=active";
     let fields = [("email", ADMIN), ("password", PASSWORD), ("next", next)];
     assert_eq!(browser.post_bare("/ui/sign-in", &fields, &[]).await.sent(), next);
-    assert!(browser.get("/ui").await.ok().contains(ADMIN));
+    assert!(browser.get("/ui/about").await.ok().contains(ADMIN));
 }
 
 #[tokio::test]
