@@ -70,10 +70,14 @@ pub async fn a_certificate_is_renewed_by_one_order_at_a_time(world: &mut World) 
         assert_eq!(is_there, it.request_id == granted.request_id, "what was refused left nothing");
     }
 
+    let project = world.project.id;
+    let under_way = world.reader().order_renewing(project, old.id).await.unwrap();
+    assert_eq!(under_way.map(|it| it.request_id), Some(granted.request_id));
     assert_eq!(world.reader().ended_orders_renewing(old.id).await, Ok(0));
     world.commit([end(granted.request_id, None)]).await.unwrap();
     assert_eq!(stored(world, granted.request_id).await.phase, OrderPhase::Tidying);
     assert_eq!(world.reader().ended_orders_renewing(old.id).await, Ok(1));
+    assert_eq!(world.reader().order_renewing(project, old.id).await, Ok(None));
     let next = ExternalOrder { renews: Some(old.id), ..order(world, &ca, world.id()) };
     world.commit([insert_order(&next)]).await.unwrap();
     assert_eq!(stored(world, next.request_id).await.phase, OrderPhase::Ordering);

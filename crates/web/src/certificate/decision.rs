@@ -32,7 +32,7 @@ impl Decision {
         let document: Value = serde_json::from_str(&request.document).unwrap_or_default();
         Ok(Some(Self {
             key: key(document.get("key").and_then(Value::as_str).unwrap_or_default()),
-            fields: fields(document.get("fields")),
+            fields: fields(document.get("fields"), document.get("renews").is_some()),
             warnings: document
                 .get("warnings")
                 .map(|it| serde_json::from_value(it.clone()))
@@ -55,12 +55,12 @@ fn key(word: &str) -> &'static str {
 }
 
 /// Values of one field that came from one place stand in one row.
-fn fields(list: Option<&Value>) -> Vec<DecidedField> {
+fn fields(list: Option<&Value>, is_renewal: bool) -> Vec<DecidedField> {
     let mut rows: Vec<DecidedField> = Vec::new();
     for one in list.and_then(Value::as_array).into_iter().flatten() {
         let text = |name: &str| one.get(name).and_then(Value::as_str).unwrap_or_default();
         let field = text("field");
-        let (label, source) = (label(field), source(text("source")));
+        let (label, source) = (label(field), source(text("source"), is_renewal));
         let value = value(field, text("value"));
         match rows.last_mut() {
             Some(row) if row.label == label && row.source == source => {
@@ -98,8 +98,10 @@ fn value(field: &str, value: &str) -> String {
     shown.unwrap_or_else(|| value.to_owned())
 }
 
-fn source(word: &str) -> &'static str {
+fn source(word: &str, is_renewal: bool) -> &'static str {
     match word {
+        // What is copied counts as asked for.
+        "request" if is_renewal => "as before, or asked for",
         "request" => "asked for",
         "csr" => "from the CSR",
         "default" => "default of the product",
@@ -129,7 +131,7 @@ mod tests {
             17,
         ]);
         let found: Vec<String> =
-            fields(Some(&list)).iter().map(|it| format!("{}={} ({})", it.label, it.value, it.source)).collect();
+            fields(Some(&list), false).iter().map(|it| format!("{}={} ({})", it.label, it.value, it.source)).collect();
         assert_eq!(
             found,
             [

@@ -3,6 +3,7 @@
 use chancery_model::Timestamp;
 use chancery_model::certificate::{Certificate, CertificateStatus};
 
+use super::word::is_on_hold;
 use crate::text::{distance, utc};
 
 /// Units of the picture's width.
@@ -32,6 +33,7 @@ impl Bar {
         let class = match status {
             CertificateStatus::Active if it.renewal.renewed_by.is_none() && elapsed >= WIDTH * 9 / 10 => "fill-warn",
             CertificateStatus::Active => "fill-accent",
+            CertificateStatus::Revoked if is_on_hold(it) => "fill-warn",
             CertificateStatus::Expired | CertificateStatus::Revoked => "fill-bad",
         };
         let mut words =

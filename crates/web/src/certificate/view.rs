@@ -56,6 +56,8 @@ pub(super) struct May {
     pub revoke: bool,
     pub release: bool,
     pub edit: bool,
+    /// Say when the server renews it.
+    pub configure: bool,
     pub delete: bool,
 }
 
@@ -149,14 +151,13 @@ fn may(authority: &Authority, visit: &Visit, it: &Certificate) -> May {
     let is_valid = it.revocation.is_none() && it.not_after >= visit.now;
     let is_revocable = it.source == CertificateSource::Issued || it.ca_id.is_some();
     let is_held = word::is_on_hold(it);
+    let is_renewable = is_valid && it.profile_id.is_some() && it.renewal.renewed_by.is_none();
     May {
-        renew: is_valid
-            && it.profile_id.is_some()
-            && it.renewal.renewed_by.is_none()
-            && may(Permission::CertificateRenew),
+        renew: is_renewable && may(Permission::CertificateRenew),
         revoke: (is_valid || is_held) && is_revocable && may(Permission::CertificateRevoke),
         release: is_held && may(Permission::CertificateRevoke),
         edit: may(Permission::CertificateEdit),
+        configure: is_renewable && may(Permission::CertificateEdit),
         delete: visit.may(Permission::CertificateDelete),
     }
 }
@@ -264,6 +265,8 @@ async fn renewal(
     let settings = it.renewal.settings.unwrap_or_default();
     let words = if it.renewal.renewed_by.is_some() {
         "It was renewed; settings go with its successor."
+    } else if word::is_on_hold(it) {
+        "Not while it is on hold."
     } else if it.revocation.is_some() {
         "A revoked certificate is not renewed."
     } else if due_at.is_some() {

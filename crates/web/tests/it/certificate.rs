@@ -19,14 +19,14 @@ use chancery_model::{CertificateId, ProfileId, Timestamp};
 use crate::place::{PASSWORD, Place};
 
 /// A place with a CA and a template, and its two profiles.
-struct World {
-    place: Place,
-    kept: ProfileId,
-    once: ProfileId,
+pub struct World {
+    pub place: Place,
+    pub kept: ProfileId,
+    pub once: ProfileId,
 }
 
 impl World {
-    async fn new() -> Self {
+    pub async fn new() -> Self {
         let place = Place::new().await;
         let (authority, call) = (&place.authority, place.call().await);
         let configuration = serde_json::json!({
@@ -64,7 +64,7 @@ impl World {
         Self { place, kept, once }
     }
 
-    async fn issue(&self, profile_id: ProfileId, name: &str) -> Certificate {
+    pub async fn issue(&self, profile_id: ProfileId, name: &str) -> Certificate {
         let request = IssueRequest {
             target: Target::Profile { profile_id, application_id: None },
             csr: None,
