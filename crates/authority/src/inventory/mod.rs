@@ -20,6 +20,6 @@ pub(crate) use foreign::{description, serial_number};
 pub use bundle::{BundleEntry, BundleImport, BundleItem};
 pub use cleanup::{CleanUpPatch, CleanUpPolicy};
 pub use history::HistoryEntry;
-pub use import::{ImportOutcome, ImportRequest, Imported};
+pub use import::{ImportLabels, ImportOutcome, ImportRequest, Imported};
 pub use saved_view::NewSavedView;
 pub use table::CertificateTable;
