@@ -15,7 +15,7 @@ use chancery_store::{Change, Conflict, StoreError, Write};
 use serde_json::json;
 
 use crate::enrollment::Field;
-use crate::template::{ProfileSigner, Template, problems_error, profile_problems, profile_warnings};
+use crate::template::{ProfileSigner, RuleProblem, Template, problems_error, profile_problems, profile_warnings};
 use crate::{Authority, Call, Error};
 
 #[derive(Clone, Debug)]
@@ -67,6 +67,15 @@ pub struct ApiEnrollmentPatch {
     pub revoke_superseded_after: Field<Ttl>,
 }
 
+/// What can be said about a profile before it is saved.
+#[derive(Clone, Debug, Default)]
+pub struct ProfileReview {
+    /// Why it can never work, all of it; empty when it may be saved.
+    pub problems: Vec<RuleProblem>,
+    /// What an administrator should know all the same.
+    pub warnings: Vec<Warning>,
+}
+
 const SLUG_MAX: usize = 255;
 const DESCRIPTION_MAX: usize = 1000;
 
@@ -78,19 +87,7 @@ impl Authority {
     pub async fn create_profile(&self, call: &Call, new: NewProfile) -> Result<CertificateProfile, Error> {
         call.requester.require(Permission::ProfileCreate)?;
         let now = self.now();
-        let mut profile = CertificateProfile {
-            id: ProfileId::generate(now, self.random()),
-            project_id: call.project_id(),
-            slug: new.slug,
-            description: new.description,
-            issuer: new.issuer,
-            template_id: new.template_id,
-            enrollment: new.enrollment,
-            settings: ProfileSettings::default(),
-            created_at: now,
-            updated_at: now,
-        };
-        self.settle(new.settings, &mut profile.settings);
+        let profile = self.drafted(call, new);
         check_form(&profile)?;
         let warnings = self.check_profile(&profile).await?;
         let details = json!({ "slug": profile.slug, "before": null, "after": content(&profile), "warnings": warnings });
@@ -141,6 +138,21 @@ impl Authority {
         Ok(profile)
     }
 
+    /// Says what [`Authority::create_profile`] would say, without saving: for answers while somebody fills in a form. Of
+    /// an existing profile, describe it as it would be after the change.
+    ///
+    /// # Errors
+    /// `NotFound` when the template or the CA is not in the project.
+    pub async fn review_profile(&self, call: &Call, new: NewProfile) -> Result<ProfileReview, Error> {
+        call.requester.require(Permission::ProfileRead)?;
+        let profile = self.drafted(call, new);
+        let mut review = self.review(&profile).await?;
+        if let Err(Error::Malformed { code, field, message }) = check_form(&profile) {
+            review.problems.insert(0, RuleProblem { field, code, message });
+        }
+        Ok(review)
+    }
+
     /// What an administrator should know about a profile as it stands.
     pub async fn profile_warnings(&self, profile: &CertificateProfile) -> Result<Vec<Warning>, Error> {
         let template = self.template_in_force(profile.project_id, profile.template_id).await?;
@@ -151,8 +163,31 @@ impl Authority {
         self.reader().profile(call.project_id(), id).await?.ok_or_else(|| Error::not_found("Certificate profile", id))
     }
 
+    fn drafted(&self, call: &Call, new: NewProfile) -> CertificateProfile {
+        let now = self.now();
+        let mut profile = CertificateProfile {
+            id: ProfileId::generate(now, self.random()),
+            project_id: call.project_id(),
+            slug: new.slug,
+            description: new.description,
+            issuer: new.issuer,
+            template_id: new.template_id,
+            enrollment: new.enrollment,
+            settings: ProfileSettings::default(),
+            created_at: now,
+            updated_at: now,
+        };
+        self.settle(new.settings, &mut profile.settings);
+        profile
+    }
+
     /// Template and issuer exist in the project, and the three can work together.
     async fn check_profile(&self, profile: &CertificateProfile) -> Result<Vec<Warning>, Error> {
+        let review = self.review(profile).await?;
+        if review.problems.is_empty() { Ok(review.warnings) } else { Err(problems_error(review.problems)) }
+    }
+
+    async fn review(&self, profile: &CertificateProfile) -> Result<ProfileReview, Error> {
         let project = profile.project_id;
         // Read afresh: a template saved a moment ago on another node may not be in this node's cache yet.
         let record = self.reader().template(project, profile.template_id).await?;
@@ -173,10 +208,7 @@ impl Authority {
             },
         };
         let problems = profile_problems(&template, profile, signer);
-        if !problems.is_empty() {
-            return Err(problems_error(problems));
-        }
-        Ok(profile_warnings(&template, profile))
+        Ok(ProfileReview { problems, warnings: profile_warnings(&template, profile) })
     }
 
     fn settle(&self, patch: ProfileSettingsPatch, settings: &mut ProfileSettings) {

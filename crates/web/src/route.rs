@@ -154,6 +154,7 @@ fn table() -> Vec<Page> {
         crate::settings::pages(),
         crate::about::pages(),
         crate::template::pages(),
+        crate::profile::pages(),
         crate::inventory::pages(),
         crate::saved_view::pages(),
         crate::renewal::pages(),

@@ -15,3 +15,4 @@ mod renewal;
 mod request;
 mod sign_in;
 mod template;
+mod profile;
