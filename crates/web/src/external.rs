@@ -51,11 +51,7 @@ pub(crate) const fn kind_title(kind: ExternalCaKind) -> &'static str {
     }
 }
 
-const KINDS: &[(&str, &str)] = &[
-    ("acme", "ACME: Let's Encrypt, ZeroSSL, Google, or your own"),
-    ("digicert", "DigiCert CertCentral"),
-    ("vault", "HashiCorp Vault or OpenBao PKI"),
-];
+const KINDS: &[(&str, &str)] = &[("acme", "ACME"), ("digicert", "DigiCert"), ("vault", "Vault or OpenBao")];
 
 pub(crate) fn href(id: CaId) -> String {
     format!("{}/external/{id}", crate::authority::BASE)

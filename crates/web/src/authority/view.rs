@@ -148,6 +148,11 @@ impl CaView {
         self.ca.configuration.level == CaLevel::Root
     }
 
+    /// Whether its path length leaves room for a CA below it (RFC 5280 §4.2.1.9).
+    pub fn may_sign_cas(&self) -> bool {
+        self.current.as_ref().is_some_and(|it| it.path_length != Some(0))
+    }
+
     pub fn is_in_use(&self) -> bool {
         !self.below.is_empty() || !self.profiles.is_empty()
     }

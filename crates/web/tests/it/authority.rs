@@ -88,8 +88,8 @@ async fn what_is_wrong_with_a_new_ca_stands_beside_its_field_and_what_was_typed_
     check(&[("path_length", "many")], "path_length", "0 to 255").await;
     check(&[("name", "Acme!")], "name", "lower-case letters").await;
     check(&[("name", "acme-root")], "name", "is taken").await;
-    check(&[("country", "Germany")], "country", "").await;
-    check(&[("permitted", "ip:300.0.0.0/8")], "permitted", "").await;
+    check(&[("country", "Germany")], "country", "longer than 2 characters").await;
+    check(&[("permitted", "ip:300.0.0.0/8")], "permitted", "class=\"problem\"").await;
     check(&[("signature_algorithm", "RSA-SHA256")], "signature_algorithm", "RSA-SHA256 cannot be made").await;
     check(&[("crl_validity", "1m")], "crl_validity", "1 hour to 365 days").await;
     let call = place.call().await;
