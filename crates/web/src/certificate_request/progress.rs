@@ -96,8 +96,7 @@ impl Progress {
             kept,
         };
         if let Some(asked) = progress.asked() {
-            let server = authority.site_url().unwrap_or("http://127.0.0.1:8200");
-            progress.curl = Some(asked.curl(server));
+            progress.curl = Some(asked.curl(authority.site_url()));
             progress.command_line = asked.fits_command_line().then(|| asked.command_line());
         }
         Ok(progress)

@@ -288,7 +288,7 @@ impl Draft {
         let named: Vec<(&str, &str)> = named.iter().map(|(core, here)| (core.as_str(), here.as_str())).collect();
         let mut problems = Problems::from_core(error, &named)?;
         for violation in problems.violations.clone() {
-            problems.add(&self.place_of(&violation), violation.allowed.clone());
+            problems.add(&self.place_of(&violation), format!("Allowed: {}", violation.allowed));
         }
         Ok(problems)
     }
