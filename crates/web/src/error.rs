@@ -100,6 +100,9 @@ impl From<Error> for WebError {
                 "Go back to the list; it may have been deleted.",
             );
         }
+        if matches!(error, Error::Store(StoreError::BadCursor)) {
+            return Self::bad_request("The address names a place in the list that this server did not give out.");
+        }
         let (status, title, next) = match error.kind() {
             ErrorKind::Malformed => (
                 StatusCode::UNPROCESSABLE_ENTITY,

@@ -116,7 +116,7 @@ async fn selects(authority: &Authority, visit: &Visit, query: &InventoryQuery) -
             choices: any("Any application", choices),
         });
     }
-    let algorithms = KeyAlgorithm::ALL.iter().map(|it| (it.to_string(), it.to_string()));
+    let algorithms = KeyAlgorithm::ALL.iter().map(|it| (it.to_string(), it.policy_str().to_owned()));
     let mut spans: Vec<u32> = WITHIN.into_iter().chain(query.within).collect();
     spans.sort_unstable();
     spans.dedup();

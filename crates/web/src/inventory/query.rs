@@ -323,9 +323,9 @@ mod tests {
         let id = "01890000-0000-7000-8000-000000000000";
         for query in [
             String::new(),
-            "q=%2A.acme.com".to_owned(),
+            "q=*.acme.com+%26+%C3%A4".to_owned(),
             "status=active&status=revoked&view=weak-key".to_owned(),
-            format!("ca={id}&profile={id}&application={id}&algorithm=ECDSA-P256"),
+            format!("ca={id}&profile={id}&application={id}&algorithm=EC_prime256v1"),
             "within=30&from=2026-01-15&to=2026-02-01&issued_from=2026-01-01&issued_to=2026-01-02".to_owned(),
             "source=imported&meta=owner%3Dweb&meta=ticket&sort=end&cursor=ab&cursor=cd".to_owned(),
         ] {
@@ -334,7 +334,7 @@ mod tests {
             assert_eq!(read.to_query(), query);
         }
         assert_eq!(read("q=&status=&sort=newest").0.href(), PATH);
-        assert_eq!(read("algorithm=EC_prime256v1").0.to_query(), "algorithm=ECDSA-P256");
+        assert_eq!(read("algorithm=ECDSA-P256").0.to_query(), "algorithm=EC_prime256v1");
     }
 
     #[test]

@@ -247,7 +247,7 @@ async fn chips(query: &InventoryQuery, names: &mut Names<'_>) -> Result<Vec<Chip
         put(label, InventoryQuery { application: None, ..query.clone() });
     }
     if let Some(algorithm) = query.algorithm {
-        put(format!("Key {algorithm}"), InventoryQuery { algorithm: None, ..query.clone() });
+        put(format!("Key {}", algorithm.policy_str()), InventoryQuery { algorithm: None, ..query.clone() });
     }
     if let Some(days) = query.within {
         put(format!("Ends within {days} days"), InventoryQuery { within: None, ..query.clone() });
