@@ -2,6 +2,8 @@
 "use strict";
 (() => {
   const FRAGMENT = { "X-Chancery-Fragment": "1" };
+  // What a page asks for by itself does not keep a session alive.
+  const POLL = { "X-Chancery-Fragment": "poll" };
 
   // data-time: a point of time in the reader's own zone; UTC stays in the title.
   const zoned = new Intl.DateTimeFormat(undefined, { year: "numeric", month: "short", day: "numeric", hour: "2-digit", minute: "2-digit" });
@@ -149,7 +151,7 @@
       setTimeout(async () => {
         if (!part.isConnected) return;
         try {
-          const answer = await fetch(part.dataset.poll, { headers: FRAGMENT });
+          const answer = await fetch(part.dataset.poll, { headers: POLL });
           if (answer.status === 401) { location.reload(); return; }
           const holder = document.createElement("template");
           holder.innerHTML = await answer.text();

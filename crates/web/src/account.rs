@@ -4,9 +4,9 @@ use askama::Template;
 use axum::extract::State;
 use chancery_authority::Authority;
 use chancery_authority::access::OwnSession;
-use chancery_model::permission::Permission;
 use chancery_model::AccessTokenId;
 use chancery_model::identity::ActorId;
+use chancery_model::permission::Permission;
 use http::StatusCode;
 use qrcode::{Color, QrCode};
 

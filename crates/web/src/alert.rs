@@ -216,10 +216,8 @@ async fn switch(State(authority): State<Authority>, visit: Visit, Id(id): Id<Ale
 async fn test(State(authority): State<Authority>, visit: Visit, Id(id): Id<AlertId>) -> Answer {
     let tests = authority.test_alert(&visit.call, id).await?;
     let here = format!("{HOME}/{id}");
-    let failed: Vec<String> = tests
-        .iter()
-        .filter_map(|it| it.error.as_ref().map(|error| format!("{}: {error}", it.kind.as_str())))
-        .collect();
+    let failed: Vec<String> =
+        tests.iter().filter_map(|it| it.error.as_ref().map(|error| format!("{}: {error}", it.kind.as_str()))).collect();
     if tests.is_empty() {
         return Ok(visit.failed(&here, "No channel of this alert is on, so nothing was sent."));
     }

@@ -22,7 +22,7 @@ use crate::route::Page;
 use crate::text::filters;
 use crate::visit::{Answer, Query, Visit};
 
-const ROWS: u32 = 50;
+const ROWS: u32 = 40;
 
 pub(crate) fn pages() -> Vec<Page> {
     use Permission::AuditRead;
@@ -95,7 +95,13 @@ async fn show(State(authority): State<Authority>, visit: Visit, Query(query): Qu
         rows: entries.into_iter().map(row).collect::<Result<_, _>>()?,
         older: next.map(|cursor| address(&query, &cursor)),
         is_filtered: filter != AuditFilter::default(),
-        draft: Draft { event: text("event"), actor: text("actor"), object: text("object"), from: text("from"), to: text("to") },
+        draft: Draft {
+            event: text("event"),
+            actor: text("actor"),
+            object: text("object"),
+            from: text("from"),
+            to: text("to"),
+        },
         problems,
     })
 }
@@ -133,8 +139,9 @@ fn filter(query: &Form, problems: &mut Problems) -> AuditFilter {
 }
 
 fn row(entry: AuditEntry) -> Result<Row, WebError> {
-    let body: AuditBody = serde_json::from_str(&entry.body)
-        .map_err(|error| WebError::internal(format_args!("audit entry {} of {}: {error}", entry.sequence, entry.node)))?;
+    let body: AuditBody = serde_json::from_str(&entry.body).map_err(|error| {
+        WebError::internal(format_args!("audit entry {} of {}: {error}", entry.sequence, entry.node))
+    })?;
     let details = match &body.details {
         serde_json::Value::Object(map) if map.is_empty() => String::new(),
         details => serde_json::to_string_pretty(details).unwrap_or_default(),

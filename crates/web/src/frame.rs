@@ -136,12 +136,19 @@ pub(crate) struct Note {
 }
 
 impl Note {
-    /// Longest text that travels in a cookie, in characters.
-    const LENGTH_MAX: usize = 400;
+    /// Longest text that travels in a cookie, in octets: encoded, each may take three, and browsers drop what is too long.
+    const OCTETS_MAX: usize = 600;
 
     pub fn to_text(&self) -> String {
-        let text: String = self.text.chars().take(Self::LENGTH_MAX).collect();
-        format!("{}{text}", if self.is_problem { '!' } else { '+' })
+        let mut text = String::from(if self.is_problem { '!' } else { '+' });
+        for it in self.text.chars() {
+            if text.len() + it.len_utf8() > Self::OCTETS_MAX {
+                text.push('…');
+                break;
+            }
+            text.push(it);
+        }
+        text
     }
 
     pub fn from_text(text: &str) -> Option<Self> {
@@ -151,7 +158,7 @@ impl Note {
             "+" => false,
             _ => return None,
         };
-        Some(Self { is_problem, text: rest.chars().take(Self::LENGTH_MAX).collect() })
+        Some(Self { is_problem, text: rest.to_owned() })
     }
 }
 

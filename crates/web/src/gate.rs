@@ -33,6 +33,8 @@ const CONFIRMED_SECONDS: i64 = 15 * 60;
 const PUBLIC_FORM_MAX: usize = 16 * 1024;
 /// Sent by the script when it asks for a part of a page.
 const FRAGMENT: &str = "x-chancery-fragment";
+/// Its value when nobody did anything: the page asks again and again for what is under way.
+const POLL: &str = "poll";
 
 /// What one page asks of its visitors.
 #[derive(Clone)]
@@ -68,7 +70,10 @@ pub(crate) async fn pass(State(gate): State<Gate>, request: Request, next: Next)
         Err(error) if is_about_the_token(&error) => return unauthenticated(&parts, is_https),
         Err(error) => return WebError::from(error).into_response(),
     };
-    if let Err(error) = gate.state.authority().prolong_session(&requester).await {
+    // A page that asks by itself is no sign of a person: a session that nobody uses ends, whatever stays open.
+    if !is_polled(&parts.headers)
+        && let Err(error) = gate.state.authority().prolong_session(&requester).await
+    {
         // The session ends a little earlier than it might; the page is served all the same.
         tracing::warn!(%error, "a session could not be prolonged");
     }
@@ -103,7 +108,9 @@ fn framed(visit: &Visit, error: &WebError) -> Response {
 impl Gate {
     fn visit(&self, parts: &Parts, token: &str, requester: Requester) -> Visit {
         let is_https = self.state.is_https();
+        let configured = self.state.authority().site_url().map(|url| url.trim_end_matches('/').to_owned());
         Visit {
+            server_url: configured.unwrap_or_else(|| used_address(&parts.headers, is_https)),
             call: Call { requester, request_id: request_id(parts), idempotency: None },
             csrf: csrf_token(token),
             now: self.state.authority().now(),
@@ -151,13 +158,31 @@ impl Gate {
             Confirmation::Given => None,
             Confirmation::Renewed(token) => Some(token),
         };
-        parts.extensions.insert(visit.clone());
+        let visit = match &renewed {
+            Some(token) => self.anew(visit, token, &parts).await,
+            None => visit.clone(),
+        };
+        let is_https = visit.is_https;
+        parts.extensions.insert(visit);
         parts.extensions.insert(form);
         let mut response = next.run(Request::from_parts(parts, Body::empty())).await;
         if let Some(token) = renewed {
-            Cookie::Session.put(response.headers_mut(), &token, visit.is_https, Life::Browser);
+            Cookie::Session.put(response.headers_mut(), &token, is_https, Life::Browser);
         }
         Ok(response)
+    }
+
+    /// The visit under the session's new token: the forms of the page that answers are sent with that one, and what ends
+    /// the visitor's other sessions must not end this one.
+    async fn anew(&self, visit: &Visit, token: &str, parts: &Parts) -> Visit {
+        match self.state.authority().authenticate(token, peer(parts)).await {
+            Ok(requester) => self.visit(parts, token, requester),
+            Err(error) => {
+                // The password was right and the cookie is to be set all the same; only this page's forms are out of date.
+                tracing::warn!(%error, "a session that was just confirmed could not be read");
+                visit.clone()
+            }
+        }
     }
 
     /// Whether the visitor's password is known well enough for what the page does. If not, it is asked for, and the form
@@ -191,6 +216,10 @@ enum Confirmation {
     Ask(Response),
 }
 
+fn is_polled(headers: &HeaderMap) -> bool {
+    headers.get(FRAGMENT).is_some_and(|it| it == POLL)
+}
+
 pub(crate) fn visitor<'a>(parts: &'a Parts, request_id: &'a str) -> Visitor<'a> {
     let user_agent = parts.headers.get(header::USER_AGENT).and_then(|it| it.to_str().ok()).unwrap_or_default();
     Visitor { ip: peer(parts), user_agent, request_id }
@@ -210,6 +239,16 @@ fn peer(parts: &Parts) -> IpAddr {
 
 const fn is_about_the_token(error: &Error) -> bool {
     matches!(error, Error::InvalidToken(_) | Error::Unauthenticated(_) | Error::NotFound { .. })
+}
+
+/// The address that the browser used, for commands and links to copy where none is configured.
+fn used_address(headers: &HeaderMap, is_https: bool) -> String {
+    let is_host = |text: &&str| {
+        !text.is_empty()
+            && text.bytes().all(|it| it.is_ascii_alphanumeric() || matches!(it, b'.' | b'-' | b':' | b'[' | b']'))
+    };
+    let host = headers.get(header::HOST).and_then(|it| it.to_str().ok()).filter(is_host).unwrap_or("localhost");
+    format!("{}://{host}", if is_https { "https" } else { "http" })
 }
 
 /// To the sign-in page, and from there back to where the visitor wanted to go.
@@ -279,6 +318,21 @@ mod tests {
     use http::HeaderValue;
 
     use super::*;
+
+    #[test]
+    fn the_address_in_commands_is_a_plain_host() {
+        for (host, shown) in [
+            ("pki.acme.com:8443", "https://pki.acme.com:8443"),
+            ("[::1]:8200", "https://[::1]:8200"),
+            ("a;rm -rf ~", "https://localhost"),
+            ("a$(id)", "https://localhost"),
+            ("", "https://localhost"),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert("host", HeaderValue::from_str(host).unwrap());
+            assert_eq!(used_address(&headers, true), shown);
+        }
+    }
 
     #[test]
     fn a_form_must_come_from_this_site() {

@@ -266,7 +266,7 @@ async fn shown_once(authority: &Authority, visit: &Visit, id: IdentityId, secret
         frame: visit.frame("Client secret", Section::Access),
         identity,
         secret: secret.to_owned(),
-        url: authority.site_url().unwrap_or("https://this-server").to_owned(),
+        url: visit.server_url.clone(),
     })
 }
 

@@ -133,5 +133,9 @@ async fn send(mut rows: CertificateTable, mut sender: Sender<Bytes, BrokenOff>) 
 fn readable(form: &Form) -> Result<InventoryQuery, WebError> {
     let mut problems = Problems::default();
     let query = InventoryQuery::read(form, &mut problems);
-    if problems.is_empty() { Ok(query) } else { Err(WebError::bad_request("The search has a condition that is not known here.")) }
+    if problems.is_empty() {
+        Ok(query)
+    } else {
+        Err(WebError::bad_request("The search has a condition that is not known here."))
+    }
 }

@@ -120,8 +120,25 @@ fn rights() -> Vec<Right> {
     };
     subjects
         .into_iter()
-        .map(|subject| Right { subject, verbs: Role::ALL.iter().map(|role| verbs(*role, subject)).collect() })
+        .map(|subject| Right {
+            subject: in_words(subject),
+            verbs: Role::ALL.iter().map(|role| verbs(*role, subject)).collect(),
+        })
         .collect()
+}
+
+/// The wire's word for a kind of thing, in the product's words.
+fn in_words(subject: &'static str) -> &'static str {
+    match subject {
+        "certificate-authorities" => "certification authorities",
+        "certificate-policies" => "certificate templates",
+        "certificate-profiles" => "certificate profiles",
+        "app-connections" => "app connections",
+        "audit-logs" => "audit log",
+        "identity" => "people and machine identities",
+        "session" => "the own session",
+        other => other,
+    }
 }
 
 async fn show(State(authority): State<Authority>, visit: Visit, Query(query): Query) -> Answer {
@@ -134,7 +151,7 @@ async fn invite(State(state): State<WebState>, visit: Visit, form: Form) -> Answ
     let mut problems = Problems::default();
     if let Some(role) = form.word("role", Role::from_name, &mut problems) {
         match authority.create_user(&visit.call, NewUser { email: email.clone(), role }).await {
-            Ok((user, token)) => return shown_once(authority, &visit, "Invitation", user.email, &token),
+            Ok((user, token)) => return shown_once(&visit, "Invitation", user.email, &token),
             Err(error) => problems = Problems::from_core(error, &[("email", "email")])?,
         }
     } else {
@@ -145,9 +162,8 @@ async fn invite(State(state): State<WebState>, visit: Visit, form: Form) -> Answ
     page_with(StatusCode::UNPROCESSABLE_ENTITY, &page)
 }
 
-fn shown_once(authority: &Authority, visit: &Visit, title: &str, email: String, token: &str) -> Result<Response, WebError> {
-    let base = authority.site_url().unwrap_or_default().trim_end_matches('/').to_owned();
-    let link = format!("{base}/ui/sign-in/link?token={token}");
+fn shown_once(visit: &Visit, title: &str, email: String, token: &str) -> Result<Response, WebError> {
+    let link = format!("{}/ui/sign-in/link?token={token}", visit.server_url);
     page(&LinkPage { frame: visit.frame(title, Section::Access), email, link })
 }
 
@@ -163,7 +179,7 @@ async fn set_role(State(authority): State<Authority>, visit: Visit, Id(id): Id<U
 
 async fn reset(State(authority): State<Authority>, visit: Visit, Id(id): Id<UserId>) -> Answer {
     match authority.reset_user(&visit.call, id).await {
-        Ok((user, token)) => shown_once(&authority, &visit, "New link", user.email, &token),
+        Ok((user, token)) => shown_once(&visit, "New link", user.email, &token),
         Err(error) => told(&authority, &visit, error).await,
     }
 }

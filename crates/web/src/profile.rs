@@ -155,7 +155,7 @@ async fn show(State(authority): State<Authority>, visit: Visit, Id(id): Id<Profi
         certificates: count,
         figures,
         warnings: authority.profile_warnings(&profile).await?,
-        commands: Commands::of(authority.site_url(), &profile, &rules),
+        commands: Commands::of(&visit.server_url, &profile, &rules),
         profile,
     })
 }

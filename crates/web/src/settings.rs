@@ -50,9 +50,22 @@ struct SettingsPage {
 
 /// The keys that people look for, by what they are about; the rest is printed by `chancery config print`.
 const GROUPS: [(&str, &[&str]); 4] = [
-    ("Addresses", &["site_url", "listen", "repository_url", "repository_listen", "behind_proxy", "tls_certificate_file"]),
+    (
+        "Addresses",
+        &["site_url", "listen", "repository_url", "repository_listen", "behind_proxy", "tls_certificate_file"],
+    ),
     ("Mail", &["smtp_url", "smtp_from"]),
-    ("Reaching out", &["egress_allowed_networks", "egress_proxy", "egress_ca_file", "dns_hooks", "acme_http_listen", "acme_tls_listen"]),
+    (
+        "Reaching out",
+        &[
+            "egress_allowed_networks",
+            "egress_proxy",
+            "egress_ca_file",
+            "dns_hooks",
+            "acme_http_listen",
+            "acme_tls_listen",
+        ],
+    ),
     ("Storage and publication", &["data_dir", "database_url", "node", "crl_mirrors"]),
 ];
 
@@ -90,11 +103,18 @@ async fn rename(State(state): State<WebState>, visit: Visit, form: Form) -> Answ
     let patch = ProjectPatch { name: Some(name.clone()), slug: None, description: None };
     match state.authority().update_project(&visit.call, visit.call.project_id(), patch).await {
         Ok(_) => Ok(visit.done(HOME, "The project is renamed.")),
-        Err(error) => again(&state, &visit, Problems::from_core(error, &[("name", "name")])?, |it| it.name = name).await,
+        Err(error) => {
+            again(&state, &visit, Problems::from_core(error, &[("name", "name")])?, |it| it.name = name).await
+        }
     }
 }
 
-async fn set_clean_up(State(authority): State<Authority>, State(state): State<WebState>, visit: Visit, form: Form) -> Answer {
+async fn set_clean_up(
+    State(authority): State<Authority>,
+    State(state): State<WebState>,
+    visit: Visit,
+    form: Form,
+) -> Answer {
     let days = form.text("days").to_owned();
     let enabled = form.has("enabled");
     let Some(count) = days.parse().ok().filter(|it| KEPT_DAYS.contains(it)) else {
@@ -104,6 +124,7 @@ async fn set_clean_up(State(authority): State<Authority>, State(state): State<We
     };
     let patch = CleanUpPatch { enabled: Some(enabled), expired_for_days: Some(count) };
     authority.set_clean_up_policy(&visit.call, patch).await?;
-    let note = if enabled { "Ended certificates are cleared away from tomorrow on." } else { "Nothing is cleared away." };
+    let note =
+        if enabled { "Ended certificates are cleared away from tomorrow on." } else { "Nothing is cleared away." };
     Ok(visit.done(HOME, note))
 }

@@ -25,6 +25,8 @@ pub(crate) struct Visit {
     pub csrf: String,
     pub now: Timestamp,
     pub is_https: bool,
+    /// Where this server is reached: its `site_url`, else the address that the browser used.
+    pub server_url: String,
     /// The path that was asked for, without its query.
     pub path: String,
     /// Whether a script asks for a part of a page.
@@ -70,14 +72,24 @@ impl Visit {
         response
     }
 
-    /// The call, made once however often its form is sent: the form's own number is its idempotency key.
+    /// The call, made once however often its form is sent: the form's own number is its idempotency key, together with
+    /// where the form goes and what it says. All forms of a page have one number; and whoever goes back to a page, changes
+    /// the form and sends it again asks for something else.
     pub fn once(&self, form: &Form) -> Call {
         let mut call = self.call.clone();
-        if let Some(number) = form.given("_once") {
+        if form.given("_once").is_some() {
             let mut hash = Sha256::new();
-            hash.update(b"chancery web form\0");
-            hash.update(self.csrf.as_bytes());
-            hash.update(number.as_bytes());
+            let mut add = |text: &str| {
+                hash.update((text.len() as u64).to_be_bytes());
+                hash.update(text.as_bytes());
+            };
+            add("chancery web form");
+            add(&self.csrf);
+            add(&self.path);
+            for (name, value) in form.iter() {
+                add(name);
+                add(value);
+            }
             call.idempotency = Some(hash.finalize().into());
         }
         call

@@ -127,7 +127,11 @@ impl Draft {
                 problems.add(name, "At most 100 values of at most 255 characters");
             }
             if !values.is_empty() {
-                filters.push(AlertFilter { field, operator: FilterOperator::Matches, value: FilterValue::List(values) });
+                filters.push(AlertFilter {
+                    field,
+                    operator: FilterOperator::Matches,
+                    value: FilterValue::List(values),
+                });
             }
         }
         if self.includes_cas {

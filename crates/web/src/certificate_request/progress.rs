@@ -96,7 +96,7 @@ impl Progress {
             kept,
         };
         if let Some(asked) = progress.asked() {
-            progress.curl = Some(asked.curl(authority.site_url()));
+            progress.curl = Some(asked.curl(&visit.server_url));
             progress.command_line = asked.fits_command_line().then(|| asked.command_line());
         }
         Ok(progress)

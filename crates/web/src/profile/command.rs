@@ -4,9 +4,6 @@ use chancery_model::profile::{CertificateProfile, KeyCustody};
 use chancery_model::template::{Patterns, RuleLists, TemplateRules};
 use chancery_pkix::{AttributeType, GeneralNameKind};
 
-/// Where the server is, unless it knows its own address.
-const LOCAL: &str = "http://127.0.0.1:8200";
-
 pub(crate) struct Commands {
     /// Absent where the server makes no keys.
     pub curl: Option<String>,
@@ -16,8 +13,7 @@ pub(crate) struct Commands {
 }
 
 impl Commands {
-    pub fn of(site_url: Option<&str>, profile: &CertificateProfile, rules: &TemplateRules) -> Self {
-        let url = site_url.unwrap_or(LOCAL).trim_end_matches('/');
+    pub fn of(url: &str, profile: &CertificateProfile, rules: &TemplateRules) -> Self {
         let name = example_name(rules);
         let (id, slug) = (profile.id, &profile.slug);
         let makes_keys = profile.settings.key_custody != KeyCustody::None;

@@ -78,14 +78,11 @@ impl Asked {
         Value::Object(body)
     }
 
-    /// `server`: its address, where the configuration says it; else the command asks the environment.
-    pub fn curl(&self, server: Option<&str>) -> String {
+    /// `server`: its address.
+    pub fn curl(&self, server: &str) -> String {
         let body = ascii(&serde_json::to_string_pretty(&self.body()).unwrap_or_default());
         let path = "/api/v1/cert-manager/certificates";
-        let address = server.map_or_else(
-            || format!("\"$CHANCERY_URL{path}\""),
-            |server| quoted(&format!("{}{path}", server.trim_end_matches('/'))),
-        );
+        let address = quoted(&format!("{}{path}", server.trim_end_matches('/')));
         let head = format!(
             "curl -sS {address} \\\n  -H \"Authorization: Bearer $CHANCERY_TOKEN\" \\\n  -H 'Content-Type: application/json' \\\n  -d "
         );
@@ -196,27 +193,22 @@ mod tests {
             "chancery cert request --profile web --common-name a.acme.com --key-usage digital_signature --ttl 90d \
              --san dns:b.acme.com --san ip:10.0.0.1"
         );
-        assert!(asked().curl(Some("https://pki.acme.com/")).starts_with("curl -sS 'https://pki.acme.com/api/v1/"));
+        assert!(asked().curl("https://pki.acme.com/").starts_with("curl -sS 'https://pki.acme.com/api/v1/"));
     }
 
     #[test]
     fn hostile_names_stay_one_word() {
         let mut it = asked();
         it.fields = vec![("commonName".to_owned(), "x'; rm -rf / #\u{202e}".to_owned())];
-        assert!(it.curl(Some("https://a")).contains(r"x'\''; rm -rf / #\u202e"), "{}", it.curl(Some("https://a")));
+        assert!(it.curl("https://a").contains(r"x'\''; rm -rf / #\u202e"), "{}", it.curl("https://a"));
         assert!(it.command_line().contains(r"--common-name 'x'\''; rm -rf / #"));
     }
 
     #[test]
     fn a_csr_comes_from_its_file() {
         let it = Asked { has_csr: true, fields: Vec::new(), ..asked() };
-        assert!(
-            it.curl(Some("https://a")).starts_with("jq -n --rawfile csr request.csr '{"),
-            "{}",
-            it.curl(Some("https://a"))
-        );
-        assert!(!it.curl(Some("https://a")).contains("altNames"));
+        assert!(it.curl("https://a").starts_with("jq -n --rawfile csr request.csr '{"), "{}", it.curl("https://a"));
+        assert!(!it.curl("https://a").contains("altNames"));
         assert!(it.command_line().contains("--csr request.csr"));
-        assert!(it.curl(None).contains("\"$CHANCERY_URL/api/v1/"), "{}", it.curl(None));
     }
 }
