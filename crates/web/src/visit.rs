@@ -158,17 +158,6 @@ impl<A: From<Uuid>, B: From<Uuid>, S: Send + Sync> FromRequestParts<S> for Ids<A
     }
 }
 
-/// The first text in the path.
-pub(crate) struct PathText(pub String);
-
-impl<S: Send + Sync> FromRequestParts<S> for PathText {
-    type Rejection = WebError;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, WebError> {
-        path_texts(parts, state).await?.into_iter().next().map(Self).ok_or_else(unknown)
-    }
-}
-
 async fn path_texts<S: Send + Sync>(parts: &mut Parts, state: &S) -> Result<Vec<String>, WebError> {
     let params = RawPathParams::from_request_parts(parts, state).await.map_err(|_| unknown())?;
     Ok(params.iter().map(|(_, text)| text.to_owned()).collect())

@@ -91,9 +91,7 @@ fn meaning(event: AuditEvent) -> &'static str {
         AuditEvent::CertificatesBulkRevoked => {
             "Many certificates were revoked by one search; each has its own entry too."
         }
-        AuditEvent::CertificatesBulkRenewed => {
-            "Certificates were renewed by one search; each has its own entry too."
-        }
+        AuditEvent::CertificatesBulkRenewed => "Certificates were renewed by one search; each has its own entry too.",
         AuditEvent::CertificateImported => "A certificate made elsewhere was taken into the inventory.",
         AuditEvent::CertificatesCleanedUp => "Ended certificates were removed, as the clean-up policy says.",
         AuditEvent::CertificateEvaluated => "A request was tried without issuing anything.",
