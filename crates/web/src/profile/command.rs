@@ -1,8 +1,12 @@
 //! The commands that request a certificate from a profile, complete enough to be pasted.
 
+use chancery_authority::template::Template;
 use chancery_model::profile::{CertificateProfile, KeyCustody};
 use chancery_model::template::{Patterns, RuleLists, TemplateRules};
+use chancery_model::time::Ttl;
 use chancery_pkix::{AttributeType, GeneralNameKind};
+
+use super::draft::duration;
 
 pub(crate) struct Commands {
     /// Absent where the server makes no keys.
@@ -20,21 +24,44 @@ impl Commands {
         let head = format!(
             "curl -sS --fail-with-body {url}/api/v1/cert-manager/certificates \\\n  -H \"Authorization: Bearer $TOKEN\" -H 'Content-Type: application/json' \\\n"
         );
+        let ttl = asked_ttl(profile, rules);
+        let in_json = ttl.as_ref().map_or_else(String::new, |ttl| format!(", \"ttl\": \"{ttl}\""));
+        let beside_csr =
+            ttl.as_ref().map_or_else(String::new, |ttl| format!(", \"attributes\": {{\"ttl\": \"{ttl}\"}}"));
+        let option = ttl.map_or_else(String::new, |ttl| format!(" --ttl {ttl}"));
         let openssl = format!(
             "openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes \\\n  -keyout own.key -subj '/CN={name}' -out own.csr"
         );
         Self {
             curl: makes_keys.then(|| {
-                format!("{head}  -d '{{\"profileId\": \"{id}\", \"attributes\": {{\"commonName\": \"{name}\"}}}}'")
+                format!(
+                    "{head}  -d '{{\"profileId\": \"{id}\", \"attributes\": {{\"commonName\": \"{name}\"{in_json}}}}}'"
+                )
             }),
             curl_csr: format!(
-                "{openssl}\nCSR=$(awk '{{printf \"%s\\\\n\", $0}}' own.csr)\n{head}  -d '{{\"profileId\": \"{id}\", \"csr\": \"'\"$CSR\"'\"}}'"
+                "{openssl}\nCSR=$(awk '{{printf \"%s\\\\n\", $0}}' own.csr)\n{head}  -d '{{\"profileId\": \"{id}\", \"csr\": \"'\"$CSR\"'\"{beside_csr}}}'"
             ),
-            cli: makes_keys
-                .then(|| format!("chancery cert request --server {url} \\\n  --profile {slug} --common-name '{name}'")),
-            cli_csr: format!("{openssl}\nchancery cert request --server {url} \\\n  --profile {slug} --csr own.csr"),
+            cli: makes_keys.then(|| {
+                format!("chancery cert request --server {url} \\\n  --profile {slug} --common-name '{name}'{option}")
+            }),
+            cli_csr: format!(
+                "{openssl}\nchancery cert request --server {url} \\\n  --profile {slug} --csr own.csr{option}"
+            ),
         }
     }
+}
+
+/// What a request has to say of its length of life where the profile has no default: a quarter of a year, or the longest
+/// that the template allows.
+fn asked_ttl(profile: &CertificateProfile, rules: &TemplateRules) -> Option<String> {
+    if profile.settings.defaults.as_ref().is_some_and(|it| it.ttl_days.is_some()) {
+        return None;
+    }
+    let usual = Ttl::DAY.times(90);
+    let most = Template::compile(rules).ok().and_then(|it| it.validity_max());
+    let least = Template::compile(rules).ok().and_then(|it| it.validity_min());
+    let ttl = most.map_or(usual, |most| most.min(usual));
+    Some(duration(least.map_or(ttl, |least| least.max(ttl))))
 }
 
 /// A common name that the template may allow, from its patterns; never one with letters that a shell reads.

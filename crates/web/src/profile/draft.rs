@@ -476,7 +476,7 @@ fn ttl_field(text: &str, field: &str, problems: &mut Problems) -> Field<Ttl> {
 }
 
 /// In the grammar of requests, so that it can be sent back: `90d`, `36h`, `45m`, `61s`.
-fn duration(ttl: Ttl) -> String {
+pub(super) fn duration(ttl: Ttl) -> String {
     let seconds = ttl.as_seconds();
     let unit = [(86_400, 'd'), (3_600, 'h'), (60, 'm')].into_iter().find(|(length, _)| seconds % length == 0);
     unit.map_or_else(|| format!("{seconds}s"), |(length, unit)| format!("{}{unit}", seconds / length))

@@ -36,7 +36,7 @@ pub(crate) fn signature_algorithms() -> Vec<Choice> {
 }
 
 pub(crate) fn key_usages() -> Vec<Choice> {
-    KeyUsage::ALL.iter().map(|it| (it.as_str(), spoken(it.as_str()))).collect()
+    KeyUsage::ALL.iter().map(|it| (it.as_str(), usage(it.as_str()))).collect()
 }
 
 pub(crate) fn extended_key_usages() -> Vec<Choice> {
@@ -49,6 +49,8 @@ pub(crate) fn usage(word: &str) -> String {
         "client_auth" => "TLS client".to_owned(),
         "email_protection" => "E-mail protection".to_owned(),
         "ocsp_signing" => "OCSP signing".to_owned(),
+        "crl_sign" => "CRL sign".to_owned(),
+        "key_cert_sign" => "Certificate sign".to_owned(),
         other => spoken(other),
     }
 }

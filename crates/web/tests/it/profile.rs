@@ -76,7 +76,11 @@ async fn a_self_signed_profile_is_made_and_shows_how_to_request() {
     ] {
         assert!(words.contains(told), "{told}: {words}");
     }
+    assert!(!words.contains("--ttl"), "the profile has a default: {words}");
     assert!(admin.get("/ui/profiles").await.words().contains("lab Self-Signed tls API"));
+    let bare = admin.post("/ui/profiles/new", &form(&template, &[("slug", "bare"), ("ttl_days", "")])).await.sent();
+    let words = admin.get(&bare).await.words();
+    assert!(words.contains("--ttl 90d") && words.contains("\"ttl\": \"90d\""), "{words}");
 }
 
 #[tokio::test]
