@@ -68,7 +68,7 @@ fn asked_ttl(profile: &CertificateProfile, rules: &TemplateRules) -> Option<Stri
 fn example_name(rules: &TemplateRules) -> String {
     let subject = rules.subject.iter().flatten().filter(|it| it.kind == AttributeType::CommonName).map(|it| &it.lists);
     let sans = rules.sans.iter().flatten().filter(|it| it.kind == GeneralNameKind::DnsName).map(|it| &it.lists);
-    let name = subject.chain(sans).flat_map(patterns).find_map(|it| host_of(it));
+    let name = subject.chain(sans).flat_map(patterns).find_map(host_of);
     name.unwrap_or_else(|| "www.example.internal".to_owned())
 }
 
