@@ -46,3 +46,4 @@ mod scheduler;
 mod status;
 mod strangers;
 mod vault;
+mod web;

@@ -160,7 +160,7 @@ impl Browser {
     /// Where the browser is and what it shows, for whoever reads of a failed test.
     async fn describe(&self) -> String {
         const SHOWN_MAX: usize = 4_000;
-        let script = "return [location.href, document.title, document.body ? document.body.innerText : '']";
+        let script = "return [location.href, document.title, (document.querySelector('main') || document.body || {}).innerText || '']";
         let page = self.try_execute(script, &[]).await.unwrap_or_else(Value::String);
         let part = |at: usize| page.get(at).map(texts_of).unwrap_or_default();
         let shown: String = part(2).chars().take(SHOWN_MAX).collect();
