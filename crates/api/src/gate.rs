@@ -12,7 +12,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use chancery_authority::issuance::Begin;
 use chancery_authority::stage::Stage;
-use chancery_authority::{Authority, Call, Requester};
+use chancery_authority::{Authority, Call, Error, Requester};
 use chancery_model::permission::Permission;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -73,7 +73,9 @@ impl Gate {
         let address = peer(&parts.extensions);
         let authority = self.state.authority();
         let result = match bearer(&parts.headers) {
-            Ok(token) => authority.authenticate(token, address).await.map_err(ApiError::from),
+            Ok(token) => {
+                authority.authenticate(token, address).await.and_then(not_of_a_browser).map_err(ApiError::from)
+            }
             Err(error) => Err(error),
         };
         authority.stages().book(Stage::Authenticate, start);
@@ -162,6 +164,16 @@ async fn keep_answer(
 /// Takes one unauthenticated or failed call out of the address's share.
 fn count(state: &ApiState, address: IpAddr) -> Result<(), ApiError> {
     state.limiter().map_or(Ok(()), |limiter| limiter.take(address)).map_err(ApiError::rate_limited)
+}
+
+/// A browser's session is not a key to the API, where nobody is asked for the password again before something grave:
+/// whoever got hold of a cookie would have all of it.
+fn not_of_a_browser(requester: Requester) -> Result<Requester, Error> {
+    if requester.is_browser() {
+        let text = "This is the session of a browser, which opens pages only; log in to get an access token";
+        return Err(Error::InvalidToken(text));
+    }
+    Ok(requester)
 }
 
 pub(crate) fn peer(extensions: &http::Extensions) -> IpAddr {

@@ -26,7 +26,7 @@ pub(crate) fn pages() -> Vec<Page> {
         Page::post("/ui/account/password", OwnSession, change_password),
         Page::post("/ui/account/totp", OwnSession, begin_totp).elevated(),
         Page::post("/ui/account/totp/confirm", OwnSession, confirm_totp),
-        Page::post("/ui/account/totp/remove", OwnSession, remove_totp),
+        Page::post("/ui/account/totp/remove", OwnSession, remove_totp).elevated(),
         Page::post("/ui/account/sessions/{id}/end", OwnSession, end_session),
         Page::post("/ui/account/sessions/end-others", OwnSession, end_others),
     ]

@@ -253,3 +253,26 @@ pub(crate) fn error_page(error: &WebError, frame: Frame, request_id: &str) -> Re
     }
     response
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::Cookie;
+
+    #[test]
+    fn a_note_of_any_length_comes_back_from_its_cookie() {
+        for text in
+            ["Saved.", &"a name, ".repeat(200), &"東京".repeat(300), &"\u{1f512}".repeat(300), "a\r\nset-cookie: b=c"]
+        {
+            let note = Note { is_problem: true, text: text.to_owned() };
+            let cookie = Cookie::Note.set(&note.to_text(), true, crate::session::Life::Browser);
+            let pair = cookie.to_str().unwrap().split(';').next().unwrap().to_owned();
+            let mut headers = http::HeaderMap::new();
+            headers.insert(header::COOKIE, HeaderValue::from_str(&pair).unwrap());
+            let back = Cookie::Note.read(&headers, true).and_then(|it| Note::from_text(&it)).unwrap();
+            let kept = back.text.trim_end_matches('…');
+            assert!(back.is_problem && text.starts_with(kept) && !kept.is_empty(), "{}", back.text);
+            assert_eq!(kept.len() == text.len(), text.len() < 500, "{text}");
+        }
+    }
+}

@@ -81,20 +81,28 @@ impl Draft {
         role
     }
 
-    fn login(&self, problems: &mut Problems) -> UniversalAuthSettings {
+    /// How it logs in. What stands here as it is `stored` is left alone: the API can say more than this form does, such as
+    /// other networks for client secrets than for tokens.
+    fn login(&self, stored: Option<&Self>, problems: &mut Problems) -> UniversalAuthSettings {
         let seconds = self.token_seconds.parse::<i64>().ok();
         if seconds.is_none() {
             problems.add("token_seconds", "Give a whole number of seconds; 3600 is an hour");
         }
-        let networks: Vec<String> =
-            self.networks.split(['\n', ',']).map(str::trim).filter(|it| !it.is_empty()).map(str::to_owned).collect();
+        let seconds = seconds.filter(|_| stored.is_none_or(|it| it.token_seconds != self.token_seconds));
+        let networks = Some(self.networks()).filter(|it| stored.is_none_or(|stored| stored.networks() != *it));
         UniversalAuthSettings {
             access_token_ttl: seconds,
             access_token_max_ttl: seconds,
-            client_secret_trusted_ips: Some(networks.clone()),
-            access_token_trusted_ips: Some(networks),
+            client_secret_trusted_ips: networks.clone(),
+            access_token_trusted_ips: networks,
             ..UniversalAuthSettings::default()
         }
+    }
+}
+
+impl Draft {
+    fn networks(&self) -> Vec<String> {
+        self.networks.split(['\n', ',']).map(str::trim).filter(|it| !it.is_empty()).map(str::to_owned).collect()
     }
 }
 
@@ -168,7 +176,7 @@ async fn new(visit: Visit) -> Answer {
 async fn create(State(authority): State<Authority>, visit: Visit, form: Form) -> Answer {
     let draft = Draft::read(&form);
     let mut problems = Problems::default();
-    let (role, login) = (draft.role(&mut problems), draft.login(&mut problems));
+    let (role, login) = (draft.role(&mut problems), draft.login(None, &mut problems));
     if let (Some(role), true) = (role, problems.is_empty()) {
         let new = NewIdentity {
             name: draft.name.clone(),
@@ -221,7 +229,8 @@ async fn show(State(authority): State<Authority>, visit: Visit, Id(id): Id<Ident
 async fn update(State(authority): State<Authority>, visit: Visit, Id(id): Id<IdentityId>, form: Form) -> Answer {
     let draft = Draft::read(&form);
     let mut problems = Problems::default();
-    let (role, login) = (draft.role(&mut problems), draft.login(&mut problems));
+    let stored = machine(&authority, &visit, id, Problems::default()).await?.draft;
+    let (role, login) = (draft.role(&mut problems), draft.login(Some(&stored), &mut problems));
     if problems.is_empty() {
         let patch = IdentityPatch {
             name: Some(draft.name.clone()),

@@ -13,6 +13,8 @@ mod limits;
 #[cfg(test)]
 mod outside;
 #[cfg(test)]
+mod sessions;
+#[cfg(test)]
 mod wire_rules;
 #[cfg(test)]
 mod workflow;

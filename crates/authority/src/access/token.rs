@@ -52,9 +52,13 @@ impl Authority {
         Ok(requester)
     }
 
-    /// Prolongs a token by its time to live, up to its last end. The token itself stays the same.
+    /// Prolongs a token by its time to live, up to its last end. The token itself stays the same. Not one of a browser:
+    /// that lives by being used.
     pub async fn renew_token(&self, token: &str, ip: IpAddr, request_id: &str) -> Result<SessionToken, Error> {
         let (row, session, bearer) = self.proved_session(token, ip).await?;
+        if row.browser.is_some() {
+            return Err(Error::InvalidToken(REFUSED));
+        }
         let now = self.now();
         let expires_at = now.plus_seconds(row.ttl).min(row.expires_at_max);
         let details = serde_json::json!({ "expiresAt": expires_at.to_string() });

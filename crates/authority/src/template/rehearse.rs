@@ -11,6 +11,7 @@ use chancery_model::profile::ProfileIssuer;
 use chancery_model::template::TemplateRules;
 use chancery_model::{ProfileId, RequestId, TemplateId, Timestamp, Violation};
 use chancery_store::PastRequest;
+use tokio::sync::Semaphore;
 
 use super::{Detail, Template, problems_error};
 use crate::enrollment::{Past, refill, reread};
@@ -23,6 +24,8 @@ const LISTED_MAX: usize = 500;
 /// Requests that are read at once. Between two reads other calls have their turn.
 const READ_MAX: u32 = 250;
 const DAYS_MAX: u32 = 3_650;
+/// Few at a time: each reads thousands of documents, and issuance wants the processors as well.
+static TURNS: Semaphore = Semaphore::const_new(2);
 
 /// What came of it.
 #[derive(Clone, Debug, Default)]
@@ -71,6 +74,7 @@ impl Authority {
             return Err(Error::malformed("rehearsal.days", "days", format!("must be between 1 and {DAYS_MAX}")));
         }
         let compiled = Template::compile(rules).map_err(problems_error)?;
+        let _turn = TURNS.acquire().await.map_err(Error::internal)?;
         let since = self.now().plus_seconds(-i64::from(days) * 86_400);
         let mut lines = self.lines(call, template).await?;
         let mut rehearsal = Rehearsal::default();

@@ -38,7 +38,7 @@ pub(super) fn pages() -> Vec<Page> {
         Page::post("/ui/authorities/{id}/certificates/{certificate}/revoke", CaEdit, revoke).elevated(),
         Page::post("/ui/authorities/{id}/certificates/{certificate}/release", CaEdit, release),
         Page::get("/ui/authorities/{id}/sign", CaSign, signing),
-        Page::post("/ui/authorities/{id}/sign", CaSign, sign),
+        Page::post("/ui/authorities/{id}/sign", CaSign, sign).elevated(),
     ]
 }
 

@@ -105,7 +105,7 @@ async fn of_requests(authority: &Authority, visit: &Visit) -> Result<Vec<Concern
         .then(|| Concern {
             is_bad: false,
             text: format!("{} for an external CA.", counted(total, "request waits", "requests wait")),
-            href: "/ui/requests?status=pending&status=pending_validation".to_owned(),
+            href: "/ui/requests?status=waiting".to_owned(),
             action: "See how far",
         })
         .into_iter()

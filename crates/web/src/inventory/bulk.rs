@@ -99,6 +99,14 @@ fn refused(visit: &Visit, picked: &Picked, error: Error) -> Answer {
     }
 }
 
+/// Goes on when the visitor hangs up or the page is given up: what was begun is done to its end, and stands in the audit
+/// log as one.
+async fn to_its_end<T: Send + 'static>(
+    work: impl Future<Output = Result<T, Error>> + Send + 'static,
+) -> Result<T, Error> {
+    tokio::spawn(work).await.map_err(Error::internal)?
+}
+
 #[derive(Template)]
 #[template(path = "inventory/revoke.html")]
 struct RevokePage {
@@ -171,7 +179,8 @@ async fn revoke(State(authority): State<Authority>, visit: Visit, form: Form) ->
         return show_revocation(&authority, &visit, picked, reason, true).await;
     }
     let wanted = BulkRevocation { filter: picked.filter(), reason };
-    let done = match authority.bulk_revoke(&visit.call, &wanted, form.text("confirm")).await {
+    let (call, confirm) = (visit.call.clone(), form.text("confirm").to_owned());
+    let done = match to_its_end(async move { authority.bulk_revoke(&call, &wanted, &confirm).await }).await {
         Ok(done) => done,
         Err(error) => return refused(&visit, &picked, error),
     };
@@ -220,7 +229,8 @@ async fn preview_renewal(State(authority): State<Authority>, visit: Visit, form:
 async fn renew(State(authority): State<Authority>, visit: Visit, form: Form) -> Answer {
     let picked = Picked::again(&form)?;
     let wanted = BulkRenewal { filter: picked.filter() };
-    let done = match authority.bulk_renew(&visit.call, &wanted, form.text("confirm")).await {
+    let (call, confirm) = (visit.call.clone(), form.text("confirm").to_owned());
+    let done = match to_its_end(async move { authority.bulk_renew(&call, &wanted, &confirm).await }).await {
         Ok(done) => done,
         Err(error) => return refused(&visit, &picked, error),
     };

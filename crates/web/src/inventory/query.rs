@@ -130,7 +130,7 @@ impl InventoryQuery {
             issued_from: day(form, name::ISSUED_FROM, problems),
             issued_to: day(form, name::ISSUED_TO, problems),
             source: form.word(name::SOURCE, CertificateSource::from_name, problems),
-            metadata: form.all(name::METADATA).take(METADATA_MAX).map(pair).collect(),
+            metadata: metadata(form, problems),
             sort: form.word(name::SORT, Sort::from_name, problems).unwrap_or_default(),
             cursors: form.all(name::CURSOR).map(str::to_owned).collect(),
         }
@@ -277,6 +277,13 @@ fn text(form: &Form, problems: &mut Problems) -> Option<String> {
         problems.add(name::TEXT, format!("Search for at most {TEXT_MAX} characters"));
     }
     Some(text.chars().take(TEXT_MAX).collect())
+}
+
+fn metadata(form: &Form, problems: &mut Problems) -> Vec<(String, Option<String>)> {
+    if form.all(name::METADATA).nth(METADATA_MAX).is_some() {
+        problems.add(name::METADATA, format!("Give at most {METADATA_MAX} labels"));
+    }
+    form.all(name::METADATA).take(METADATA_MAX).map(pair).collect()
 }
 
 fn words<T: PartialEq>(form: &Form, name: &str, word: impl Fn(&str) -> Option<T>, problems: &mut Problems) -> Vec<T> {
