@@ -37,14 +37,16 @@ struct Draft {
     days: String,
 }
 
+/// What some keys are about, and the keys with their values.
+type Group = (&'static str, Vec<(String, Option<String>)>);
+
 #[derive(Template)]
 #[template(path = "settings/show.html")]
 struct SettingsPage {
     frame: Frame,
     draft: Draft,
     next_run: Option<Timestamp>,
-    /// Groups of the configuration: what it is about, and its keys with their values.
-    groups: Vec<(&'static str, Vec<(String, Option<String>)>)>,
+    groups: Vec<Group>,
     problems: Problems,
 }
 

@@ -25,9 +25,9 @@ use crate::error::Error;
 use crate::hierarchy::{IssuedBy, Issuer};
 
 pub use document::FieldReport;
-pub use offer::Offer;
 pub(crate) use document::{document, field_reports};
 pub(crate) use names::{copy_common_name, host_name};
+pub use offer::Offer;
 pub(crate) use reread::{Past, refill, reread};
 pub(crate) use usage::can_serve;
 

@@ -199,10 +199,10 @@ async fn a_link_from_another_site_finds_the_visitor_signed_in() {
     let place = Place::new().await;
     let stranger = place.stranger();
     // The strict cookie is not sent along; the page that answers asks once more from here.
-    let answer = stranger.get_with("/ui/about", &[("sec-fetch-site", "cross-site")]).await;
+    let answer = stranger.read_with("/ui/about", &[("sec-fetch-site", "cross-site")]).await;
     assert!(answer.ok().contains("http-equiv=\"refresh\""));
     let browser = place.visitor(Role::Admin).await;
-    assert_eq!(browser.get_with("/ui/about", &[("sec-fetch-site", "cross-site")]).await.status, 200);
+    assert_eq!(browser.read_with("/ui/about", &[("sec-fetch-site", "cross-site")]).await.status, 200);
 }
 
 #[tokio::test]

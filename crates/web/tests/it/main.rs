@@ -1,4 +1,11 @@
 //! Pages as visitors see them: in process, on an embedded database, by a clock that the test moves.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 
 mod authority;
 mod certificate;

@@ -88,7 +88,8 @@ async fn only_forms_of_this_session_are_taken() {
     assert_ne!(own, foreign);
     for (page, _) in guarded().filter(|(page, _)| page.method == Method::POST) {
         let address = address(page);
-        let evil: [(&[(&str, &str)], &[(&str, &str)]); 6] = [
+        type Pairs<'a> = &'a [(&'a str, &'a str)];
+        let evil: [(Pairs<'_>, Pairs<'_>); 6] = [
             (&[], &[]),
             (&[("_csrf", "")], &[]),
             (&[("_csrf", foreign.as_str())], &[]),

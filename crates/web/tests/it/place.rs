@@ -175,7 +175,7 @@ impl Browser<'_> {
     }
 
     /// A page, asked for with further headers.
-    pub async fn get_with(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
+    pub async fn read_with(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
         self.send("GET", path, headers, Vec::new()).await
     }
 

@@ -29,6 +29,7 @@ const ABSENT: &[(&str, &[&str], &str)] = &[
         &[
             "crates/api/",
             "crates/repository/",
+            "crates/web/",
             "crates/egress/",
             "crates/server/",
             "crates/cli/",
