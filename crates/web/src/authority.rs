@@ -36,7 +36,7 @@ pub(crate) fn pages() -> Vec<Page> {
     let mut all = vec![
         Page::get(BASE, CaRead, list),
         Page::get("/ui/authorities/new", CaCreate, new),
-        Page::post("/ui/authorities/new", CaCreate, create),
+        Page::post("/ui/authorities/new", CaCreate, create).elevated(),
         Page::get("/ui/authorities/{id}", CaRead, show),
         Page::get("/ui/authorities/{id}/download", CaRead, download),
         Page::post("/ui/authorities/{id}/delete", CaDelete, delete).elevated(),

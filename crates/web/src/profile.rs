@@ -33,12 +33,12 @@ pub(crate) fn pages() -> Vec<Page> {
     vec![
         Page::get("/ui/profiles", ProfileRead, list),
         Page::get("/ui/profiles/new", ProfileCreate, new),
-        Page::post("/ui/profiles/new", ProfileCreate, create),
+        Page::post("/ui/profiles/new", ProfileCreate, create).elevated(),
         Page::post("/ui/profiles/review", ProfileRead, review),
         Page::get("/ui/profiles/{id}", ProfileRead, show),
         Page::get("/ui/profiles/{id}/edit", ProfileEdit, edit),
-        Page::post("/ui/profiles/{id}/edit", ProfileEdit, update),
-        Page::post("/ui/profiles/{id}/delete", ProfileDelete, delete),
+        Page::post("/ui/profiles/{id}/edit", ProfileEdit, update).elevated(),
+        Page::post("/ui/profiles/{id}/delete", ProfileDelete, delete).elevated(),
     ]
 }
 

@@ -27,9 +27,9 @@ pub(crate) fn pages() -> Vec<Page> {
     use Permission::{CaCreate, ProfileCreate, TemplateCreate};
     vec![
         Page::get(HOME, ProfileCreate, show),
-        Page::post("/ui/setup/authority", CaCreate, make_authority),
-        Page::post("/ui/setup/template", TemplateCreate, make_template),
-        Page::post("/ui/setup/profile", ProfileCreate, make_profile),
+        Page::post("/ui/setup/authority", CaCreate, make_authority).elevated(),
+        Page::post("/ui/setup/template", TemplateCreate, make_template).elevated(),
+        Page::post("/ui/setup/profile", ProfileCreate, make_profile).elevated(),
     ]
 }
 

@@ -33,12 +33,12 @@ pub(crate) fn pages() -> Vec<Page> {
     vec![
         Page::get("/ui/templates", TemplateRead, list),
         Page::get("/ui/templates/new", TemplateCreate, new),
-        Page::post("/ui/templates/new", TemplateCreate, create),
+        Page::post("/ui/templates/new", TemplateCreate, create).elevated(),
         Page::post("/ui/templates/preview", TemplateRead, preview),
         Page::get("/ui/templates/{id}", TemplateRead, show),
         Page::get("/ui/templates/{id}/edit", TemplateEdit, edit),
-        Page::post("/ui/templates/{id}/edit", TemplateEdit, update),
-        Page::post("/ui/templates/{id}/delete", TemplateDelete, delete),
+        Page::post("/ui/templates/{id}/edit", TemplateEdit, update).elevated(),
+        Page::post("/ui/templates/{id}/delete", TemplateDelete, delete).elevated(),
     ]
 }
 
