@@ -28,6 +28,8 @@ pub struct Requester {
 pub(crate) struct Presence {
     pub confirmed_at: Timestamp,
     pub last_used_at: Timestamp,
+    /// The last end of the session, which a renewed token keeps.
+    pub ends_at: Timestamp,
 }
 
 /// Roles in applications, as they were when the session was read.

@@ -118,5 +118,5 @@ fn of_algorithm(algorithm: Option<KeyAlgorithm>, count: u64) -> Share {
         view: algorithm.is_none().then_some(chancery_model::certificate::CertificateView::WeakKey),
         ..InventoryQuery::default()
     };
-    Share::new(algorithm.map_or("another kind", KeyAlgorithm::as_str).to_owned(), count, query.href())
+    Share::new(algorithm.map_or("another kind", KeyAlgorithm::label).to_owned(), count, query.href())
 }

@@ -22,7 +22,7 @@ use crate::error::WebError;
 use crate::form::{Form, Problems};
 use crate::frame::{Note, Theme, error_page};
 use crate::observe::RequestId;
-use crate::session::{Cookie, Life, csrf_token, equals};
+use crate::session::{Cookie, Life, equals};
 use crate::sign_in;
 use crate::state::WebState;
 use crate::visit::{Visit, redirect};
@@ -77,7 +77,7 @@ pub(crate) async fn pass(State(gate): State<Gate>, request: Request, next: Next)
         // The session ends a little earlier than it might; the page is served all the same.
         tracing::warn!(%error, "a session could not be prolonged");
     }
-    let visit = gate.visit(&parts, &token, requester);
+    let visit = gate.visit(&parts, requester);
     let mut response = match gate.admit(&visit, &token, parts, body, next).await {
         Ok(response) => response,
         Err(error) => framed(&visit, &error),
@@ -106,13 +106,14 @@ fn framed(visit: &Visit, error: &WebError) -> Response {
 }
 
 impl Gate {
-    fn visit(&self, parts: &Parts, token: &str, requester: Requester) -> Visit {
+    fn visit(&self, parts: &Parts, requester: Requester) -> Visit {
         let is_https = self.state.is_https();
         let configured = self.state.authority().site_url().map(|url| url.trim_end_matches('/').to_owned());
+        let form_token = self.state.authority().form_token(&requester);
         Visit {
             server_url: configured.unwrap_or_else(|| used_address(&parts.headers, is_https)),
             call: Call { requester, request_id: request_id(parts), idempotency: None },
-            csrf: csrf_token(token),
+            csrf: form_token.map(hex::encode).unwrap_or_default(),
             now: self.state.authority().now(),
             is_https,
             path: parts.uri.path().to_owned(),
@@ -145,7 +146,7 @@ impl Gate {
         }
         from_this_site(&parts.headers)?;
         let form = read_form(&parts.headers, body, self.form_max).await?;
-        if !form.raw("_csrf").is_some_and(|given| equals(given, &visit.csrf)) {
+        if !form.raw("_csrf").is_some_and(|given| !given.is_empty() && equals(given, &visit.csrf)) {
             return Err(WebError::new(
                 StatusCode::FORBIDDEN,
                 "This form is out of date",
@@ -176,7 +177,7 @@ impl Gate {
     /// the visitor's other sessions must not end this one.
     async fn anew(&self, visit: &Visit, token: &str, parts: &Parts) -> Visit {
         match self.state.authority().authenticate(token, peer(parts)).await {
-            Ok(requester) => self.visit(parts, token, requester),
+            Ok(requester) => self.visit(parts, requester),
             Err(error) => {
                 // The password was right and the cookie is to be set all the same; only this page's forms are out of date.
                 tracing::warn!(%error, "a session that was just confirmed could not be read");

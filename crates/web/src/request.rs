@@ -167,7 +167,7 @@ impl FormPage {
     }
 
     fn key_word(&self, key: &KeyAlgorithm) -> &'static str {
-        words::key_label(*key)
+        key.label()
     }
 
     fn name_place(&self, row: &usize) -> String {

@@ -29,6 +29,15 @@ pub struct OwnSession {
 }
 
 impl Authority {
+    /// What the forms of a browser's session carry, so that no other site can send one: it cannot be guessed, and stays the
+    /// same when the session goes on under a new token, so that forms that are open elsewhere stay good.
+    #[must_use]
+    pub fn form_token(&self, requester: &Requester) -> Option<[u8; 32]> {
+        let ends_at = requester.presence?.ends_at.as_millis();
+        let actor = serde_json::to_vec(&requester.actor_id()).ok()?;
+        Some(self.sealer().keyed_hash("form-token", &[actor.as_slice(), &ends_at.to_be_bytes()].concat()))
+    }
+
     /// To be called for what a person does with a browser: the session's idle end moves to half an hour from now. Written
     /// at most once a minute; other sessions stay as they are.
     pub async fn prolong_session(&self, requester: &Requester) -> Result<(), Error> {

@@ -27,6 +27,7 @@ pub(super) struct Session {
     pub token_id: AccessTokenId,
     pub hash: [u8; 32],
     pub expires_at: Timestamp,
+    pub expires_at_max: Timestamp,
     pub actor_id: ActorId,
     pub name: String,
     pub method: &'static str,
@@ -61,10 +62,11 @@ impl Session {
             role: self.role,
             token_id: Some(self.token_id),
             memberships: Arc::clone(&self.memberships),
-            presence: self
-                .browser
-                .as_ref()
-                .map(|it| Presence { confirmed_at: it.confirmed_at, last_used_at: it.last_used_at }),
+            presence: self.browser.as_ref().map(|it| Presence {
+                confirmed_at: it.confirmed_at,
+                last_used_at: it.last_used_at,
+                ends_at: self.expires_at_max,
+            }),
         })
     }
 
@@ -153,6 +155,7 @@ mod tests {
             token_id: AccessTokenId::generate(NOW, random),
             hash: [7; 32],
             expires_at: NOW.plus_seconds(60),
+            expires_at_max: NOW.plus_seconds(60),
             actor_id: ActorId::Identity(IdentityId::generate(NOW, random)),
             name: "agent".to_owned(),
             method: "universal-auth",

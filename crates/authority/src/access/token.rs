@@ -131,6 +131,7 @@ impl Authority {
             token_id: row.id,
             hash: row.hash,
             expires_at: row.expires_at,
+            expires_at_max: row.expires_at_max,
             actor_id: row.actor,
             name,
             method,

@@ -66,6 +66,8 @@ impl Draft {
     pub fn fresh() -> Self {
         Self {
             issuer_type: "ca".to_owned(),
+            // Without a default, a request that names no life is refused.
+            ttl_days: "90".to_owned(),
             enrollment: "api".to_owned(),
             custody: KeyCustody::Stored.as_str().to_owned(),
             renew_mode: "share".to_owned(),
@@ -348,7 +350,7 @@ impl Draft {
         let usages = |list: &[String]| list.iter().map(|it| word::usage(it)).collect::<Vec<_>>().join(", ");
         let given = |text: &str, unit: &str| if text.is_empty() { String::new() } else { format!("{text}{unit}") };
         let yes = |is: bool, text: &str| if is { text.to_owned() } else { String::new() };
-        let key = self.key_algorithm.parse().map(word::key_algorithm).unwrap_or_default();
+        let key = self.key_algorithm.parse().map(chancery_pkix::KeyAlgorithm::label).unwrap_or_default();
         let renewal = match (self.renews, self.renew_mode.as_str()) {
             (false, _) => "Not by the server".to_owned(),
             (true, "days") => format!("By the server, {} days before the end", self.renew_days),

@@ -7,7 +7,7 @@ use chancery_model::error::Suggestion;
 use chancery_pkix::CertificationRequest;
 
 use super::draft::{Draft, Way};
-use super::words::{attribute_label, field_label, key_label, source_label, value_label};
+use super::words::{attribute_label, field_label, source_label, value_label};
 use crate::error::WebError;
 use crate::form::Problems;
 use crate::visit::Visit;
@@ -135,7 +135,7 @@ impl CsrView {
         let others = csr.unknown_extensions().iter().map(|it| ("Other extension".to_owned(), it.to_string()));
         Self {
             facts: subject.chain(names).chain(usages).chain(purposes).chain(others).collect(),
-            key: key_label(csr.public_key().algorithm()),
+            key: csr.public_key().algorithm().label(),
             signature: csr.signature_algorithm().as_str(),
             holds_password: csr.has_challenge_password(),
         }

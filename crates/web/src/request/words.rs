@@ -53,24 +53,12 @@ pub(crate) fn attribute_label(kind: AttributeType) -> String {
     known.unwrap_or_else(|| kind.as_str().replace('_', " "))
 }
 
-pub(crate) const fn key_label(key: KeyAlgorithm) -> &'static str {
-    match key {
-        KeyAlgorithm::EcP256 => "ECDSA P-256",
-        KeyAlgorithm::EcP384 => "ECDSA P-384",
-        KeyAlgorithm::EcP521 => "ECDSA P-521",
-        KeyAlgorithm::Rsa2048 => "RSA 2048",
-        KeyAlgorithm::Rsa3072 => "RSA 3072",
-        KeyAlgorithm::Rsa4096 => "RSA 4096",
-        other => other.as_str(),
-    }
-}
-
 /// A value of the core as people read it: usages and keys by their names, everything else as it is.
 pub(crate) fn value_label(field: &str, value: &str) -> String {
     let label = match bare(field) {
         "keyUsages" => value.parse::<KeyUsage>().ok().map(|it| it.label().to_owned()),
         "extendedKeyUsages" => value.parse::<ExtendedKeyUsage>().ok().map(|it| it.label().to_owned()),
-        "keyAlgorithm" => value.parse::<KeyAlgorithm>().ok().map(|it| key_label(it).to_owned()),
+        "keyAlgorithm" => value.parse::<KeyAlgorithm>().ok().map(|it| it.label().to_owned()),
         "basicConstraints.isCA" => Some(if value == "true" { "Yes" } else { "No" }.to_owned()),
         "ttl" => chancery_model::time::Ttl::parse(value).ok().map(|it| it.to_string()),
         "notBefore" | "notAfter" => chancery_model::Timestamp::parse_date(value).ok().map(crate::text::utc),

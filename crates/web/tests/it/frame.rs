@@ -213,3 +213,22 @@ async fn a_chosen_theme_is_kept() {
     assert_eq!(chosen.sent(), "/ui/about");
     assert!(browser.get("/ui/about").await.ok().contains("data-theme=\"dark\""));
 }
+
+#[tokio::test]
+async fn forms_open_in_other_tabs_stay_good_when_the_session_gets_a_new_token() {
+    let place = Place::new().await;
+    let browser = place.visitor(Role::Admin).await;
+    let open_elsewhere = browser.csrf().await;
+    place.clock.advance_seconds(16 * 60);
+    let before = browser.cookie("session").unwrap();
+    let fields = [("email", "new@example.internal"), ("role", "auditor"), ("_password", PASSWORD)];
+    assert_eq!(browser.post("/ui/access/people", &fields).await.status, 200);
+    assert_ne!(browser.cookie("session").unwrap(), before);
+    let sent = browser.post_bare("/ui/settings/project", &[("_csrf", &open_elsewhere), ("name", "Acme")], &[]).await;
+    assert_eq!(sent.sent(), "/ui/settings");
+
+    // A session of its own has forms of its own, though the person is the same.
+    place.clock.advance_seconds(1);
+    let again = place.visitor(Role::Admin).await;
+    assert_ne!(again.csrf().await, open_elsewhere);
+}
