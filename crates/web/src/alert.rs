@@ -111,13 +111,8 @@ async fn list(State(authority): State<Authority>, visit: Visit, Query(query): Qu
     page(&ListPage {
         frame: visit.frame("Alerts", Section::Alerts),
         alerts: found.items,
-        older: found.next_cursor.map(|cursor| after(HOME, &cursor)),
+        older: found.next_cursor.map(|cursor| query.further(HOME, &cursor)),
     })
-}
-
-fn after(path: &str, cursor: &str) -> String {
-    let query = form_urlencoded::Serializer::new(String::new()).append_pair("cursor", cursor).finish();
-    format!("{path}?{query}")
 }
 
 fn form_page(visit: &Visit, id: Option<AlertId>, draft: Draft, problems: Problems) -> FormPage {
@@ -172,7 +167,7 @@ async fn show(State(authority): State<Authority>, visit: Visit, Id(id): Id<Alert
     page(&ShowPage {
         frame: visit.frame(alert.name.clone(), Section::Alerts),
         notifications: sent.items,
-        older: sent.next_cursor.map(|cursor| after(&format!("{HOME}/{id}"), &cursor)),
+        older: sent.next_cursor.map(|cursor| query.further(&format!("{HOME}/{id}"), &cursor)),
         alert,
     })
 }

@@ -3,16 +3,12 @@
 use std::io::{BufReader, Cursor, Read};
 
 use askama::Template;
-use axum::body::{Body, Bytes};
 use axum::extract::State;
-use axum::response::IntoResponse;
 use chancery_authority::Authority;
-use chancery_authority::audit::{AuditExport, VerifiedAudit, verify_export_signed_by};
+use chancery_authority::audit::{VerifiedAudit, verify_export_signed_by};
 use chancery_model::Timestamp;
 use chancery_model::audit::{AuditBody, AuditEntry, AuditEvent, AuditFilter, Outcome};
 use chancery_model::permission::Permission;
-use http::{HeaderValue, header};
-use http_body_util::channel::{Channel, Sender};
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
@@ -20,6 +16,7 @@ use crate::error::WebError;
 use crate::form::{Form, Problems};
 use crate::frame::{Frame, Section, page};
 use crate::route::Page;
+use crate::stream::streamed;
 use crate::text::filters;
 use crate::visit::{Answer, Query, Visit};
 
@@ -94,7 +91,7 @@ async fn show(State(authority): State<Authority>, visit: Visit, Query(query): Qu
         frame: visit.frame("Audit log", Section::Audit),
         events: events.collect(),
         rows: entries.into_iter().map(row).collect::<Result<_, _>>()?,
-        older: next.map(|cursor| address(&query, &cursor)),
+        older: next.map(|cursor| query.further("/ui/audit", &cursor)),
         is_filtered: filter != AuditFilter::default(),
         draft: Draft {
             event: text("event"),
@@ -105,13 +102,6 @@ async fn show(State(authority): State<Authority>, visit: Visit, Query(query): Qu
         },
         problems,
     })
-}
-
-/// The same question, further down.
-fn address(query: &Form, cursor: &str) -> String {
-    let kept = query.to_query(&["cursor"]);
-    let cursor = form_urlencoded::Serializer::new(String::new()).append_pair("cursor", cursor).finish();
-    if kept.is_empty() { format!("/ui/audit?{cursor}") } else { format!("/ui/audit?{kept}&{cursor}") }
 }
 
 fn filter(query: &Form, problems: &mut Problems) -> AuditFilter {
@@ -175,32 +165,7 @@ fn page_of(kind: &str, id: Uuid) -> Option<String> {
 /// The whole log, as a stream: it may be long.
 async fn export(State(authority): State<Authority>, visit: Visit) -> Answer {
     let export = authority.export_audit(&visit.call).await?;
-    // A few chunks are read ahead; a slow reader slows the export, not the memory.
-    let (sender, body) = Channel::new(2);
-    tokio::spawn(send(export, sender));
-    let headers = [
-        (header::CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson")),
-        (header::CONTENT_DISPOSITION, HeaderValue::from_static("attachment; filename=\"audit.ndjson\"")),
-    ];
-    Ok((headers, Body::new(body)).into_response())
-}
-
-async fn send(mut export: AuditExport, mut sender: Sender<Bytes, std::io::Error>) {
-    loop {
-        match export.next_lines().await {
-            Ok(Some(lines)) => {
-                if sender.send_data(Bytes::from(lines)).await.is_err() {
-                    return;
-                }
-            }
-            Ok(None) => return,
-            // Cut off: what was sent so far does not verify, and says so.
-            Err(error) => {
-                tracing::error!("an audit export broke off: {error}");
-                return sender.abort(std::io::Error::other("the export broke off"));
-            }
-        }
-    }
+    Ok(streamed(export, "application/x-ndjson", "attachment; filename=\"audit.ndjson\""))
 }
 
 /// Exports the log and verifies the export by itself, as an auditor would elsewhere. Few at a time: each holds a thread

@@ -57,8 +57,7 @@ impl Form {
 
     /// The lines (or comma-separated parts) of a text field.
     pub fn lines(&self, name: &str) -> Vec<String> {
-        let parts = self.raw(name).unwrap_or_default().split(['\n', ',']).map(str::trim);
-        parts.filter(|it| !it.is_empty()).map(str::to_owned).collect()
+        parts(self.raw(name).unwrap_or_default()).map(str::to_owned).collect()
     }
 
     /// The value as a type of the core; noted as a problem when it cannot be read, `None` when it is empty.
@@ -82,11 +81,18 @@ impl Form {
         self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
-    /// The query string that says the same, without empty fields and those named.
-    pub fn to_query(&self, without: &[&str]) -> String {
-        let kept = self.0.iter().filter(|(name, value)| !value.trim().is_empty() && !without.contains(&name.as_str()));
-        form_urlencoded::Serializer::new(String::new()).extend_pairs(kept).finish()
+    /// The same question at `path`, asked on from a place in its list.
+    pub fn further(&self, path: &str, cursor: &str) -> String {
+        let kept = self.0.iter().filter(|(name, value)| name != "cursor" && !value.trim().is_empty());
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        query.extend_pairs(kept).append_pair("cursor", cursor);
+        format!("{path}?{}", query.finish())
     }
+}
+
+/// The parts of a text that holds one a line, or several with commas.
+pub(crate) fn parts(text: &str) -> impl Iterator<Item = &str> {
+    text.split(['\n', ',']).map(str::trim).filter(|it| !it.is_empty())
 }
 
 /// What is wrong with a form: by field, and as a whole.
@@ -160,7 +166,8 @@ mod tests {
         assert_eq!(form.given("empty"), None);
         assert!(form.has("tick") && !form.has("tock"));
         assert_eq!(form.lines("lines"), ["p", "q", "r"]);
-        assert_eq!(form.to_query(&["lines", "tick"]), "a=1&b=+x+&a=2");
+        let form = Form::parse(b"q=a%26b&cursor=old&empty=");
+        assert_eq!(form.further("/ui/x", "new&=1"), "/ui/x?q=a%26b&cursor=new%26%3D1");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use chancery_model::{ClientSecretId, IdentityId};
 use http::StatusCode;
 
 use crate::error::WebError;
-use crate::form::{Form, Problems};
+use crate::form::{Form, Problems, parts};
 use crate::frame::{Frame, Section, page, page_with};
 use crate::person::{HOME, ROLES};
 use crate::route::Page;
@@ -102,7 +102,7 @@ impl Draft {
 
 impl Draft {
     fn networks(&self) -> Vec<String> {
-        self.networks.split(['\n', ',']).map(str::trim).filter(|it| !it.is_empty()).map(str::to_owned).collect()
+        parts(&self.networks).map(str::to_owned).collect()
     }
 }
 

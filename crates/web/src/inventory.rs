@@ -10,20 +10,17 @@ mod view;
 mod word;
 
 use askama::Template;
-use axum::body::{Body, Bytes};
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
 use chancery_authority::Authority;
-use chancery_authority::inventory::CertificateTable;
 use chancery_model::permission::Permission;
-use http::{HeaderValue, StatusCode, header};
-use http_body_util::channel::{Channel, Sender};
+use http::StatusCode;
 
 use crate::error::WebError;
 use crate::form::{Form, Problems};
 use crate::frame::{Frame, Section, page_with};
 use crate::route::Page;
 use crate::saved_view::{SaveDraft, ShownView};
+use crate::stream::streamed;
 use crate::text::filters;
 use crate::visit::{Answer, Query, Visit};
 use choice::Choices;
@@ -86,47 +83,11 @@ pub(crate) async fn show(
     page_with(status, &InventoryPage { frame, query, results, choices, views, draft, problems })
 }
 
-#[derive(Debug)]
-struct BrokenOff;
-
-impl std::fmt::Display for BrokenOff {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("the table broke off")
-    }
-}
-
-impl std::error::Error for BrokenOff {}
-
 async fn table(State(authority): State<Authority>, visit: Visit, Query(form): Query) -> Answer {
     let query = readable(&form)?.first_page();
     let wanted = (query.filter(visit.now), query.page());
     let rows = authority.certificate_table(&visit.call, Some(wanted))?;
-    // A page or two are read ahead; a slow reader slows the export, not the memory.
-    let (sender, body) = Channel::new(2);
-    tokio::spawn(send(rows, sender));
-    let headers = [
-        (header::CONTENT_TYPE, HeaderValue::from_static("text/csv; charset=utf-8")),
-        (header::CONTENT_DISPOSITION, HeaderValue::from_static("attachment; filename=\"certificates.csv\"")),
-    ];
-    Ok::<Response, WebError>((headers, Body::new(body)).into_response())
-}
-
-async fn send(mut rows: CertificateTable, mut sender: Sender<Bytes, BrokenOff>) {
-    loop {
-        match rows.next().await {
-            Ok(None) => return,
-            Ok(Some(text)) => {
-                if sender.send_data(Bytes::from(text)).await.is_err() {
-                    return;
-                }
-            }
-            Err(error) => {
-                tracing::error!("an export of certificates broke off: {error}");
-                sender.abort(BrokenOff);
-                return;
-            }
-        }
-    }
+    Ok(streamed(rows, "text/csv; charset=utf-8", "attachment; filename=\"certificates.csv\""))
 }
 
 /// A query that another page of this door carries along.

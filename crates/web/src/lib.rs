@@ -38,6 +38,7 @@ mod settings;
 mod setup;
 mod sign_in;
 mod state;
+mod stream;
 mod template;
 mod text;
 mod visit;

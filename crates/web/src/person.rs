@@ -98,10 +98,7 @@ async fn access(
         people: reader.users(project).await?,
         own,
         identities: found.items,
-        older: found.next_cursor.map(|cursor| {
-            let query = form_urlencoded::Serializer::new(String::new()).append_pair("cursor", &cursor).finish();
-            format!("{HOME}?{query}#machines")
-        }),
+        older: found.next_cursor.map(|cursor| Form::default().further(HOME, &cursor) + "#machines"),
         rights: rights(),
         email: String::new(),
         role: Role::Operator.as_str().to_owned(),

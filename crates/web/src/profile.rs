@@ -86,7 +86,6 @@ async fn list(State(authority): State<Authority>, visit: Visit, Query(query): Qu
             profile,
         });
     }
-    let older = found.next_cursor.map(|cursor| format!("/ui/profiles?{}&cursor={cursor}", query.to_query(&["cursor"])));
     page(&ListPage {
         frame: visit.frame("Certificate profiles", Section::Profiles),
         search: query.text("q").to_owned(),
@@ -94,7 +93,7 @@ async fn list(State(authority): State<Authority>, visit: Visit, Query(query): Qu
         rows,
         total: found.total.count,
         is_exact: found.total.exact,
-        older: older.map(|it| it.replace("?&", "?")),
+        older: found.next_cursor.map(|cursor| query.further("/ui/profiles", &cursor)),
     })
 }
 

@@ -115,7 +115,7 @@ async fn show(State(authority): State<Authority>, visit: Visit, Query(form): Que
         day,
         overdue: found.overdue.into_iter().map(Late::from).collect(),
         total: found.total,
-        next: found.next_cursor.map(|cursor| format!("{PATH}?cursor={cursor}#late")),
+        next: found.next_cursor.map(|cursor| Form::default().further(PATH, &cursor) + "#late"),
         is_further,
         failed_href: failed.href(),
     })

@@ -84,14 +84,7 @@ async fn list(State(authority): State<Authority>, visit: Visit, Query(query): Qu
         let profiles = reader.profiles_of_template(template.id).await?;
         rows.push(ListRow { template, summary: telling(sentences), profiles });
     }
-    let older = found.next_cursor.map(|cursor| {
-        let kept = query.to_query(&["cursor"]);
-        if kept.is_empty() {
-            format!("/ui/templates?cursor={cursor}")
-        } else {
-            format!("/ui/templates?{kept}&cursor={cursor}")
-        }
-    });
+    let older = found.next_cursor.map(|cursor| query.further("/ui/templates", &cursor));
     page(&ListPage {
         frame: visit.frame("Certificate templates", Section::Templates),
         search: query.text("q").to_owned(),

@@ -8,7 +8,7 @@ use chancery_model::alert::{
 };
 use chancery_pkix::{GeneralName, GeneralNameKind};
 
-use crate::form::{Form, Problems};
+use crate::form::{Form, Problems, parts};
 
 /// The core's names of fields, and those of the form.
 pub(super) const FIELDS: &[(&str, &str)] = &[
@@ -173,8 +173,7 @@ impl Draft {
             let enabled = before.is_none_or(|it| it.enabled);
             channels.push(NewChannel { id: before.map(|it| it.id), enabled, config, secret });
         };
-        let recipients: Vec<String> =
-            self.recipients.split(['\n', ',']).map(str::trim).filter(|it| !it.is_empty()).map(str::to_owned).collect();
+        let recipients: Vec<String> = parts(&self.recipients).map(str::to_owned).collect();
         if recipients.len() > bounds::RECIPIENTS_MAX {
             problems.add("recipients", "At most 10 addresses");
         }

@@ -8,7 +8,7 @@ use chancery_model::time::Ttl;
 use chancery_model::{CaId, Timestamp};
 use chancery_pkix::{GeneralNameKind, KeyAlgorithm, SignatureAlgorithm};
 
-use crate::form::{Form, Problems};
+use crate::form::{Form, Problems, parts};
 
 /// The core's names of fields, and those of the form.
 pub(super) const CREATE_FIELDS: &[(&str, &str)] = &[
@@ -219,8 +219,7 @@ pub(super) fn path_length(text: &str, problems: &mut Problems) -> i64 {
 
 /// One a line: `acme.com` is a DNS name, others begin with what they are: `ip:10.0.0.0/8`, `email:acme.com`.
 fn subtrees(text: &str) -> Vec<Subtree> {
-    let lines = text.split(['\n', ',']).map(str::trim).filter(|it| !it.is_empty());
-    lines
+    parts(text)
         .map(|line| {
             let kind = line.split_once(':').and_then(|(word, rest)| Some((name_kind(word.trim())?, rest)));
             let (kind, value) = kind.unwrap_or((GeneralNameKind::DnsName, line));

@@ -1,8 +1,9 @@
 //! Figures as bars: where each bar stands and how high it is, in the units of the picture, and where it leads.
 
 use chancery_model::Timestamp;
+use chancery_model::certificate::CertificateStatus;
 
-use crate::inventory::InventoryQuery;
+use crate::inventory::{InventoryQuery, date};
 use crate::text::grouped;
 
 const DAY_SECONDS: i64 = 86_400;
@@ -66,7 +67,14 @@ pub(super) fn expiry(by_day: &[(i64, u64)], now: Timestamp) -> Bars {
     const WEEKS: i64 = 53;
     let today = now.as_seconds().div_euclid(DAY_SECONDS);
     let spans = (0..WEEKS).map(|week| (today + week * 7, today + week * 7 + 6));
-    let query = |from, to| InventoryQuery { from: Some(from), to: Some(to), ..InventoryQuery::default() };
+    // What was revoked is not counted, and so not listed.
+    let status = vec![CertificateStatus::Active];
+    let query = |from, to| InventoryQuery {
+        from: Some(from),
+        to: Some(to),
+        status: status.clone(),
+        ..InventoryQuery::default()
+    };
     bars(by_day, spans.collect(), |index, from, to| (query(from, to).href(), index < 5))
 }
 
@@ -113,12 +121,6 @@ fn bars(by_day: &[(i64, u64)], spans: Vec<(i64, i64)>, leads: impl Fn(usize, i64
     }
     let edge = |span: Option<&(i64, i64)>| span.map_or_else(String::new, |(from, _)| date(*from));
     Bars { most, total: counts.iter().sum(), from: edge(spans.first()), to: edge(spans.last()), bars }
-}
-
-/// `2027-02-21`, the day with this number counted from 1970-01-01.
-fn date(day: i64) -> String {
-    let text = Timestamp::from_seconds(day.saturating_mul(DAY_SECONDS)).to_string();
-    text.chars().take_while(|letter| *letter != 'T').collect()
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use chancery_model::external::{
 };
 use chancery_model::time::Ttl;
 
-use crate::form::{Form, Problems};
+use crate::form::{Form, Problems, parts};
 
 /// The core's names of fields, and those of the form.
 pub(super) const FIELDS: &[(&str, &str)] = &[
@@ -232,7 +232,7 @@ impl ExternalDraft {
         }
         let timeout = Ttl::parse(&self.propagation).inspect_err(|error| problems.add("propagation", error.to_string()));
         let directory_url = acme_preset(&self.preset).map_or_else(|| self.directory_url.clone(), str::to_owned);
-        let resolvers = self.resolvers.split(['\n', ',']).map(str::trim).filter(|it| !it.is_empty());
+        let resolvers = parts(&self.resolvers);
         Some(AcmeConfiguration {
             directory_url,
             account_email: self.email.clone(),

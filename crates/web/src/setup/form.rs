@@ -10,7 +10,7 @@ use chancery_model::template::{Patterns, RuleLists, SanRule, SubjectRule};
 use chancery_model::{CaId, TemplateId, Timestamp};
 use chancery_pkix::{AttributeType, GeneralNameKind, KeyAlgorithm};
 
-use crate::form::{Form, Problems};
+use crate::form::{Form, Problems, parts};
 
 const YEAR_SECONDS: i64 = 365 * 86_400;
 
@@ -168,8 +168,7 @@ impl TemplateDraft {
     }
 
     pub fn to_core(&self, problems: &mut Problems) -> Option<NewTemplate> {
-        let names: Vec<String> =
-            self.names.split([',', '\n']).map(str::trim).filter(|it| !it.is_empty()).map(str::to_owned).collect();
+        let names: Vec<String> = parts(&self.names).map(str::to_owned).collect();
         if names.is_empty() {
             problems.add("names", "Name at least one domain, such as *.acme.com");
         }

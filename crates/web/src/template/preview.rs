@@ -13,7 +13,7 @@ use chancery_pkix::GeneralNameKind;
 use super::draft::{Draft, place_of, place_problems, text_of};
 use super::word;
 use crate::error::WebError;
-use crate::form::{Form, Problems};
+use crate::form::{Form, Problems, parts};
 use crate::visit::Visit;
 
 /// Names in the box that tries a template.
@@ -96,7 +96,7 @@ impl Trial {
         if self.is_empty() {
             return Ok(None);
         }
-        let names = self.sans.split([',', '\n']).map(str::trim).filter(|it| !it.is_empty()).take(NAMES_MAX);
+        let names = parts(&self.sans).take(NAMES_MAX);
         let names: Vec<(GeneralNameKind, String)> = names.map(name_of).collect();
         let attributes = Attributes {
             common_name: field(&self.common_name),

@@ -7,10 +7,13 @@
     reason = "a test fails by panicking"
 )]
 
+mod alert;
+mod audit;
 mod authority;
 mod certificate;
 mod certificate_request;
 mod connection;
+mod dashboard;
 mod elsewhere;
 mod external;
 mod frame;
