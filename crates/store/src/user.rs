@@ -33,6 +33,7 @@ pub enum UserChange {
         locked_until: Option<Timestamp>,
         at: Timestamp,
     },
+    /// `Stale` where a second factor is in force already and another is given.
     SetTotp {
         id: UserId,
         totp: Option<SealedTotp>,
@@ -123,13 +124,16 @@ pub(crate) fn insert(it: User) -> Statement {
     )
 }
 
+/// One in force is only taken away, never written over: another node may have confirmed it since it was read here.
 fn set_totp(id: UserId, totp: Option<SealedTotp>, at: Timestamp) -> Statement {
+    let takes_away = totp.is_none();
     let (sealed, last_step, is_confirmed) = totp_columns(totp);
     Statement::new(
-        "UPDATE users SET totp = $2, totp_last_step = $3, totp_is_confirmed = $4, updated_at = $5 WHERE id = $1",
-        params![id, sealed, last_step, is_confirmed, at],
+        "UPDATE users SET totp = $2, totp_last_step = $3, totp_is_confirmed = $4, updated_at = $5 \
+         WHERE id = $1 AND ($6 OR totp_is_confirmed IS NULL OR NOT totp_is_confirmed)",
+        params![id, sealed, last_step, is_confirmed, at, takes_away],
     )
-    .guarded(Conflict::Missing)
+    .guarded_if(Conflict::Stale, EXISTS)
 }
 
 /// All three, or none.

@@ -77,6 +77,9 @@ pub async fn a_second_factor_reads_back_and_each_step_is_used_once(world: &mut W
     let found = world.reader().user(id).await.unwrap().unwrap();
     assert_eq!((found.totp.clone(), found.updated_at), (Some(totp.clone()), at(1)));
     assert!(found.has_second_factor());
+    let begun_elsewhere = SealedTotp { sealed: vec![1], last_step: 0, is_confirmed: false };
+    let over = UserChange::SetTotp { id, totp: Some(begun_elsewhere), at: at(2) };
+    assert_eq!(world.refused(changed(over)).await, Some(Conflict::Stale), "one in force is not written over");
     world.commit(step(41)).await.unwrap();
     for used in [41, 40, 0] {
         assert_eq!(world.refused(step(used)).await, Some(Conflict::Stale), "{used}");
