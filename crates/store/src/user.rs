@@ -126,11 +126,12 @@ pub(crate) fn insert(it: User) -> Statement {
 
 /// One in force is only taken away, never written over: another node may have confirmed it since it was read here.
 fn set_totp(id: UserId, totp: Option<SealedTotp>, at: Timestamp) -> Statement {
+    // Truth is 1 in both databases: whoever takes one away may find a confirmed one.
     let takes_away = totp.is_none();
     let (sealed, last_step, is_confirmed) = totp_columns(totp);
     Statement::new(
         "UPDATE users SET totp = $2, totp_last_step = $3, totp_is_confirmed = $4, updated_at = $5 \
-         WHERE id = $1 AND ($6 OR totp_is_confirmed IS NULL OR NOT totp_is_confirmed)",
+         WHERE id = $1 AND COALESCE(totp_is_confirmed, 0) <= $6",
         params![id, sealed, last_step, is_confirmed, at, takes_away],
     )
     .guarded_if(Conflict::Stale, EXISTS)
