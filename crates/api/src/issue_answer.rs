@@ -114,7 +114,7 @@ async fn issued(authority: &Authority, call: &Call, request: &CertificateRequest
         request_id: request.id,
         chain: authority.chain(&certificate).await?,
         private_key: readable_key(authority, call, &certificate).await?.map(Zeroizing::new),
-        warnings: request::model_warnings(&request.document),
+        warnings: request::kept_warnings(&request.document),
         certificate,
     }))
 }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use axum::Json;
 use axum::extract::State;
+use chancery_authority::enrollment::Decision;
 use chancery_authority::{Authority, Call};
 use chancery_model::order::OrderPhase;
 use chancery_model::permission::Permission;
@@ -21,7 +22,7 @@ use chancery_wire::words::SortOrder;
 use crate::authority_certificate::pem_chain;
 use crate::certificate::{readable_key, to_pem};
 use crate::certificate_answer;
-use crate::error::ApiError;
+use crate::error::{ApiError, warnings};
 use crate::extract::{Answer, Caller, Id, OptionalBody, Query};
 use crate::identity::pairs;
 use crate::issue_answer::issuing_ca_of;
@@ -232,7 +233,7 @@ async fn shown(
         domain_components: None,
         basic_constraints: None,
         metadata: pairs(&request.metadata),
-        warnings: warnings_of(&request.document),
+        warnings: warnings(&kept_warnings(&request.document)),
         order_status: None,
         order_reference: None,
         quarantined_certificate: None,
@@ -266,19 +267,8 @@ async fn shown(
 }
 
 /// The warnings that were kept with the resolved request.
-fn warnings_of(document: &str) -> Vec<wire::Warning> {
-    #[derive(serde::Deserialize)]
-    struct Kept {
-        #[serde(default)]
-        warnings: Vec<wire::Warning>,
-    }
-    serde_json::from_str::<Kept>(document).map(|it| it.warnings).unwrap_or_default()
-}
-
-/// The same for the core.
-pub(crate) fn model_warnings(document: &str) -> Vec<Warning> {
-    let copy = |it: wire::Warning| Warning { code: it.code, field: it.field, message: it.message };
-    warnings_of(document).into_iter().map(copy).collect()
+pub(crate) fn kept_warnings(document: &str) -> Vec<Warning> {
+    Decision::read(document).unwrap_or_default().warnings
 }
 
 const fn order_status(phase: OrderPhase) -> wire::words::OrderStatus {
@@ -308,7 +298,7 @@ mod tests {
     fn warnings_are_read_back_from_the_kept_document() {
         let document =
             r#"{"verdict":"issued","warnings":[{"code":"validity.clamped","field":"ttl","message":"shorter"}]}"#;
-        assert_eq!(warnings_of(document)[0].code, "validity.clamped");
-        assert!(warnings_of("{}").is_empty());
+        assert_eq!(kept_warnings(document)[0].code, "validity.clamped");
+        assert!(kept_warnings("{}").is_empty());
     }
 }

@@ -2,18 +2,52 @@
 
 use std::borrow::Cow;
 
-use chancery_model::Violation;
 use chancery_model::enrollment::{Enrollment, KeySource, Source};
-use serde::Serialize;
+use chancery_model::{CertificateId, TemplateId, Violation, Warning};
+use serde::{Deserialize, Serialize};
 
 use super::attributes::field_of;
 
 /// One field of the certificate-to-be and where its value came from.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FieldReport {
     pub field: String,
     pub value: String,
     pub source: Source,
+}
+
+/// Whose key was to be certified.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DecidedKey {
+    Generated,
+    /// The requester's own.
+    Csr,
+    /// That of the certificate that is renewed.
+    Reused,
+}
+
+/// A stored document read again: what was decided over a request, for whoever shows or judges it later. What an earlier
+/// program did not write is missing; what a later one wrote beside it is left out.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Decision {
+    pub template_id: Option<TemplateId>,
+    pub template_version: i64,
+    pub renews: Option<CertificateId>,
+    pub key: Option<DecidedKey>,
+    /// Copies of a renewal count as requested.
+    pub fields: Vec<FieldReport>,
+    pub violations: Vec<Violation>,
+    pub warnings: Vec<Warning>,
+}
+
+impl Decision {
+    /// `None`: it is no document, or says what is not known here.
+    #[must_use]
+    pub fn read(document: &str) -> Option<Self> {
+        serde_json::from_str(document).ok()
+    }
 }
 
 #[derive(Serialize)]
@@ -23,13 +57,13 @@ struct Document<'a> {
     template_version: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
     renews: Option<String>,
-    key: &'static str,
+    key: DecidedKey,
     fields: Vec<BorrowedField<'a>>,
     verdict: &'static str,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     violations: &'a [Violation],
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    warnings: &'a [chancery_model::Warning],
+    warnings: &'a [Warning],
 }
 
 #[derive(Serialize)]
@@ -46,9 +80,9 @@ pub(crate) fn document(enrollment: &Enrollment, violations: &[Violation]) -> Str
         template_version: enrollment.template_version,
         renews: enrollment.renews.map(|id| id.to_string()),
         key: match enrollment.key {
-            KeySource::Generate => "generated",
-            KeySource::Csr(_) => "csr",
-            KeySource::ReuseStored(_) | KeySource::ReuseCsr(_) => "reused",
+            KeySource::Generate => DecidedKey::Generated,
+            KeySource::Csr(_) => DecidedKey::Csr,
+            KeySource::ReuseStored(_) | KeySource::ReuseCsr(_) => DecidedKey::Reused,
         },
         fields: fields(enrollment)
             .map(|(field, value, source)| BorrowedField { field, value, source: source.as_str() })

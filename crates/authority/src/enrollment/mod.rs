@@ -24,7 +24,7 @@ use crate::cache::TemplateInForce;
 use crate::error::Error;
 use crate::hierarchy::{IssuedBy, Issuer};
 
-pub use document::FieldReport;
+pub use document::{DecidedKey, Decision, FieldReport};
 pub(crate) use document::{document, field_reports};
 pub(crate) use names::{copy_common_name, host_name};
 pub use offer::Offer;

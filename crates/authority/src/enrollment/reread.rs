@@ -8,15 +8,15 @@ use chancery_model::certificate::CertificateDescription;
 use chancery_model::enrollment::{Enrollment, KeySource, RequestedValidity, Source, Sourced};
 use chancery_model::profile::ProfileIssuer;
 use chancery_model::time::Ttl;
-use chancery_model::{CertificateId, KeyId, ProfileId, ProjectId, TemplateId, Timestamp};
+use chancery_model::{KeyId, ProfileId, ProjectId, Timestamp};
 use chancery_pkix::{
     Attribute, AttributeType, BasicConstraints, CertificationRequest, ExtendedKeyUsage, GeneralName, KeyAlgorithm,
     KeyUsage, KeyUsages, SignatureAlgorithm,
 };
-use serde::Deserialize;
 use uuid::Uuid;
 
 use super::attributes::field_of;
+use super::document::{DecidedKey, Decision, FieldReport};
 use super::usage;
 use crate::template::Template;
 
@@ -28,24 +28,6 @@ pub(crate) struct Past<'a> {
     pub description: &'a CertificateDescription,
     /// DER.
     pub csr: Option<&'a [u8]>,
-}
-
-/// Of a stored document what matters here. Later programs may write more.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Document {
-    template_id: TemplateId,
-    template_version: i64,
-    renews: Option<CertificateId>,
-    key: String,
-    fields: Vec<Field>,
-}
-
-#[derive(Deserialize)]
-struct Field {
-    field: String,
-    value: String,
-    source: Source,
 }
 
 /// What the fields have said so far.
@@ -66,7 +48,7 @@ struct Draft {
 
 /// `None`: the document cannot be read back.
 pub(crate) fn reread(document: &str, past: &Past<'_>) -> Option<Enrollment> {
-    let document: Document = serde_json::from_str(document).ok()?;
+    let document = Decision::read(document)?;
     let mut draft = Draft::default();
     for field in &document.fields {
         draft.take(field, past.description)?;
@@ -77,7 +59,7 @@ pub(crate) fn reread(document: &str, past: &Past<'_>) -> Option<Enrollment> {
     Some(Enrollment {
         project_id: past.project_id,
         profile_id: Some(past.profile_id),
-        template_id: document.template_id,
+        template_id: document.template_id?,
         template_version: document.template_version,
         issuer: past.issuer,
         subject: draft.subject,
@@ -91,7 +73,7 @@ pub(crate) fn reread(document: &str, past: &Past<'_>) -> Option<Enrollment> {
             RequestedValidity { not_before, not_after, ttl, explicit: false, dated: false },
             ttl_source,
         ),
-        key: key_source(&document.key, past)?,
+        key: key_source(document.key?, past),
         csr: None,
         renews: document.renews,
         metadata: Vec::new(),
@@ -100,23 +82,22 @@ pub(crate) fn reread(document: &str, past: &Past<'_>) -> Option<Enrollment> {
 }
 
 /// Only told apart for the suggestions: a key that is fixed has none. Proof of possession was checked when it came.
-fn key_source(word: &str, past: &Past<'_>) -> Option<KeySource> {
+fn key_source(key: DecidedKey, past: &Past<'_>) -> KeySource {
     // No key is opened by this id; it only says that there is no other.
     let fixed = KeySource::ReuseStored(KeyId::from_uuid(Uuid::nil()));
-    match word {
-        "generated" => Some(KeySource::Generate),
-        "csr" => {
+    match key {
+        DecidedKey::Generated => KeySource::Generate,
+        DecidedKey::Csr => {
             let csr = past.csr.and_then(|der| CertificationRequest::from_der(der).ok());
-            Some(csr.map_or(fixed, |csr| KeySource::Csr(Box::new(csr.public_key().clone()))))
+            csr.map_or(fixed, |csr| KeySource::Csr(Box::new(csr.public_key().clone())))
         }
-        "reused" => Some(fixed),
-        _ => None,
+        DecidedKey::Reused => fixed,
     }
 }
 
 impl Draft {
-    fn take(&mut self, field: &Field, description: &CertificateDescription) -> Option<()> {
-        let Field { field: name, value, source } = field;
+    fn take(&mut self, field: &FieldReport, description: &CertificateDescription) -> Option<()> {
+        let FieldReport { field: name, value, source } = field;
         let source = *source;
         match name.as_str() {
             "keyUsages" => self.key_usages.push(Sourced::new(value.parse().ok()?, source)),

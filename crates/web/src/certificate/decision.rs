@@ -1,16 +1,15 @@
 //! Why a certificate was issued as it is: the decision that was written down with its request.
 
 use chancery_authority::Authority;
+use chancery_authority::enrollment::{Decision, FieldReport};
 use chancery_model::certificate::Certificate;
+use chancery_model::enrollment::Source;
 use chancery_model::{Timestamp, Warning};
-use chancery_pkix::{ExtendedKeyUsage, KeyAlgorithm, KeyUsage};
-use serde_json::Value;
 
-use super::word::sentence;
 use crate::error::WebError;
-use crate::text::{span, utc};
+use crate::request::words::{field_label, key_label, source_label, value_label};
 
-pub(super) struct Decision {
+pub(super) struct ShownDecision {
     /// Whose key it certifies.
     pub key: &'static str,
     pub fields: Vec<DecidedField>,
@@ -25,43 +24,30 @@ pub(super) struct DecidedField {
     pub source: &'static str,
 }
 
-impl Decision {
+impl ShownDecision {
     /// Absent for what was not requested here: imported certificates, and those of CAs for themselves.
     pub async fn of(authority: &Authority, it: &Certificate) -> Result<Option<Self>, WebError> {
         let Some(request) = authority.reader().request(it.project_id, it.request_id).await? else { return Ok(None) };
-        let document: Value = serde_json::from_str(&request.document).unwrap_or_default();
+        let decision = Decision::read(&request.document).unwrap_or_default();
         Ok(Some(Self {
-            key: key(document.get("key").and_then(Value::as_str).unwrap_or_default()),
-            fields: fields(document.get("fields"), document.get("renews").is_some()),
-            warnings: document
-                .get("warnings")
-                .map(|it| serde_json::from_value(it.clone()))
-                .transpose()
-                .ok()
-                .flatten()
-                .unwrap_or_default(),
+            key: key_label(decision.key),
+            fields: fields(&decision.fields, decision.renews.is_some()),
+            warnings: decision.warnings,
             requested_at: request.created_at,
         }))
     }
 }
 
-fn key(word: &str) -> &'static str {
-    match word {
-        "generated" => "A new key pair, made by the server",
-        "csr" => "The requester's own, from a CSR; the private key was never here",
-        "reused" => "The key of the certificate that it renews",
-        _ => "Not written down",
-    }
-}
-
 /// Values of one field that came from one place stand in one row.
-fn fields(list: Option<&Value>, is_renewal: bool) -> Vec<DecidedField> {
+fn fields(list: &[FieldReport], is_renewal: bool) -> Vec<DecidedField> {
     let mut rows: Vec<DecidedField> = Vec::new();
-    for one in list.and_then(Value::as_array).into_iter().flatten() {
-        let text = |name: &str| one.get(name).and_then(Value::as_str).unwrap_or_default();
-        let field = text("field");
-        let (label, source) = (label(field), source(text("source"), is_renewal));
-        let value = value(field, text("value"));
+    for one in list {
+        let source = match one.source {
+            // What a renewal copies counts as asked for.
+            Source::Request if is_renewal => "as before, or asked for",
+            source => source_label(source),
+        };
+        let (label, value) = (field_label(&one.field), value_label(&one.field, &one.value));
         match rows.last_mut() {
             Some(row) if row.label == label && row.source == source => {
                 row.value.push_str(", ");
@@ -73,77 +59,38 @@ fn fields(list: Option<&Value>, is_renewal: bool) -> Vec<DecidedField> {
     rows
 }
 
-fn label(field: &str) -> String {
-    match field {
-        "basicConstraints.isCA" => "CA certificate".to_owned(),
-        "basicConstraints.pathLength" => "Path length".to_owned(),
-        "ttl" => "Lifetime".to_owned(),
-        "notBefore" => "Valid from".to_owned(),
-        "notAfter" => "Valid until".to_owned(),
-        field if field.starts_with("altNames[") => "Alternative names".to_owned(),
-        field => sentence(field),
-    }
-}
-
-fn value(field: &str, value: &str) -> String {
-    let shown = match field {
-        "ttl" => value.strip_suffix('s').and_then(|it| it.parse().ok()).map(span),
-        "keyUsages" => value.parse::<KeyUsage>().ok().map(|it| it.label().to_owned()),
-        "extendedKeyUsages" => value.parse::<ExtendedKeyUsage>().ok().map(|it| it.label().to_owned()),
-        "keyAlgorithm" => value.parse::<KeyAlgorithm>().ok().map(|it| it.label().to_owned()),
-        "notBefore" | "notAfter" => Timestamp::parse_date(value).ok().map(utc),
-        "basicConstraints.isCA" => Some(if value == "true" { "yes" } else { "no" }.to_owned()),
-        _ => None,
-    };
-    shown.unwrap_or_else(|| value.to_owned())
-}
-
-fn source(word: &str, is_renewal: bool) -> &'static str {
-    match word {
-        // What is copied counts as asked for.
-        "request" if is_renewal => "as before, or asked for",
-        "request" => "asked for",
-        "csr" => "from the CSR",
-        "default" => "default of the product",
-        "profile" => "default of the profile",
-        "template" => "required by the template",
-        "derived" => "follows from the common name",
-        "issuer" => "set by the issuing CA",
-        _ => "",
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn values_of_one_field_and_source_are_one_row() {
-        let list = serde_json::json!([
-            { "field": "commonName", "value": "a.acme.com", "source": "request" },
-            { "field": "altNames[0]", "value": "a.acme.com", "source": "derived" },
-            { "field": "altNames[1]", "value": "b.acme.com", "source": "request" },
-            { "field": "altNames[2]", "value": "c.acme.com", "source": "request" },
-            { "field": "keyUsages", "value": "digital_signature", "source": "template" },
-            { "field": "ttl", "value": "7776000s", "source": "default" },
-            { "field": "notAfter", "value": "2026-04-15T11:59:59.000Z", "source": "request" },
-            { "field": "basicConstraints.isCA", "value": "false", "source": "default" },
-            17,
-        ]);
-        let found: Vec<String> =
-            fields(Some(&list), false).iter().map(|it| format!("{}={} ({})", it.label, it.value, it.source)).collect();
+        let report =
+            |field: &str, value: &str, source| FieldReport { field: field.to_owned(), value: value.to_owned(), source };
+        let list = [
+            report("commonName", "a.acme.com", Source::Request),
+            report("altNames[0]", "a.acme.com", Source::Derived),
+            report("altNames[1]", "b.acme.com", Source::Request),
+            report("altNames[2]", "c.acme.com", Source::Request),
+            report("keyUsages", "digital_signature", Source::Template),
+            report("ttl", "7776000s", Source::Default),
+            report("notAfter", "2026-04-15T11:59:59.000Z", Source::Request),
+        ];
+        let shown = |is_renewal| {
+            let rows = fields(&list, is_renewal);
+            rows.iter().map(|it| format!("{}={} ({})", it.label, it.value, it.source)).collect::<Vec<_>>()
+        };
         assert_eq!(
-            found,
+            shown(false),
             [
-                "Common name=a.acme.com (asked for)",
-                "Alternative names=a.acme.com (follows from the common name)",
-                "Alternative names=b.acme.com, c.acme.com (asked for)",
-                "Key usages=Digital signature (required by the template)",
-                "Lifetime=90 days (default of the product)",
-                "Valid until=2026-04-15 11:59 UTC (asked for)",
-                "CA certificate=no (default of the product)",
-                "= ()",
+                "Common name=a.acme.com (as asked)",
+                "Subject alternative name=a.acme.com (copied from the common name)",
+                "Subject alternative name=b.acme.com, c.acme.com (as asked)",
+                "Key usage=Digital signature (from the template)",
+                "Validity=90 days (built-in default)",
+                "Valid until=2026-04-15 11:59 UTC (as asked)",
             ]
         );
+        assert_eq!(shown(true).first().map(String::as_str), Some("Common name=a.acme.com (as before, or asked for)"));
     }
 }

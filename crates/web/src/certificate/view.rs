@@ -7,7 +7,7 @@ use chancery_model::profile::{CertificateProfile, RenewAt};
 use chancery_model::{CaCertificateId, RequestId, Timestamp};
 use chancery_pkix::{ExtensionDescription, ForeignCertificate, GeneralNameKind, describe_extensions};
 
-use super::decision::Decision;
+use super::decision::ShownDecision;
 use super::history::Happening;
 use super::validity::Bar;
 use super::word::{self, Badge};
@@ -44,7 +44,7 @@ pub(super) struct View {
     pub issuers: Vec<Issuer>,
     pub is_self_signed: bool,
     pub origin: Origin,
-    pub decision: Option<Decision>,
+    pub decision: Option<ShownDecision>,
     pub renewal: Renewal,
     pub line: Vec<Relative>,
     pub history: Vec<Happening>,
@@ -137,7 +137,7 @@ impl View {
             extensions: describe_extensions(&it.der),
             issuers: issuers(authority, it, &chain, &origin).await?,
             is_self_signed,
-            decision: Decision::of(authority, it).await?,
+            decision: ShownDecision::of(authority, it).await?,
             renewal: renewal(authority, it, profile.as_ref(), visit.now).await?,
             line: line(authority, it, visit.now).await?,
             history: history.iter().map(Happening::of).collect(),

@@ -1,37 +1,21 @@
 //! One request: how far it is, what was decided over it, and what can be done with it.
 
 use chancery_authority::Authority;
+use chancery_authority::enrollment::{DecidedKey, Decision, FieldReport};
 use chancery_model::certificate::Certificate;
+use chancery_model::enrollment::Source;
 use chancery_model::job::{JobKey, JobKind};
 use chancery_model::order::{ExternalOrder, OrderPhase};
 use chancery_model::permission::Permission;
 use chancery_model::request::{CertificateRequest, RequestStatus};
-use chancery_model::{Timestamp, Violation, Warning};
+use chancery_model::{Timestamp, Violation};
 use chancery_pkix::{CertificationRequest, pem};
-use serde::Deserialize;
 
 use super::status_badge;
 use crate::error::WebError;
 use crate::request::command::Asked;
-use crate::request::words::{field_label, source_label, value_label};
+use crate::request::words::{field_label, key_label, source_label, value_label};
 use crate::visit::Visit;
-
-/// The document that the core keeps with a request.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Kept {
-    key: String,
-    fields: Vec<KeptField>,
-    violations: Vec<Violation>,
-    warnings: Vec<Warning>,
-}
-
-#[derive(Debug, Deserialize)]
-struct KeptField {
-    field: String,
-    value: String,
-    source: String,
-}
 
 pub(super) struct Progress {
     pub request: CertificateRequest,
@@ -45,7 +29,7 @@ pub(super) struct Progress {
     pub may_act: bool,
     pub curl: Option<String>,
     pub command_line: Option<String>,
-    kept: Kept,
+    kept: Decision,
 }
 
 pub(super) const fn is_open(status: RequestStatus) -> bool {
@@ -79,7 +63,7 @@ impl Progress {
             }
             None => None,
         };
-        let kept: Kept = serde_json::from_str(&request.document).unwrap_or_default();
+        let kept = Decision::read(&request.document).unwrap_or_default();
         let may_act = is_open(request.status)
             && visit.call.requester.may_in(request.application_id, Permission::CertificateIssue);
         let mut progress = Self {
@@ -135,17 +119,12 @@ impl Progress {
     /// Name, value and where it came from.
     pub fn fields(&self) -> Vec<(String, String, &'static str)> {
         let shown =
-            |it: &KeptField| (field_label(&it.field), value_label(&it.field, &it.value), source_label(&it.source));
+            |it: &FieldReport| (field_label(&it.field), value_label(&it.field, &it.value), source_label(it.source));
         self.kept.fields.iter().map(shown).collect()
     }
 
     pub fn key(&self) -> &'static str {
-        match self.kept.key.as_str() {
-            "csr" => "From a CSR: the requester holds it",
-            "reused" => "That of the certificate that is renewed",
-            "generated" => "Made by the server",
-            _ => "Not recorded",
-        }
+        key_label(self.kept.key)
     }
 
     /// The steps of an order at a CA elsewhere: the word, whether it is done, whether it is where the order stands.
@@ -178,16 +157,19 @@ impl Progress {
     /// What somebody asked for, so that it can be said again by other means. Renewals are asked for otherwise.
     fn asked(&self) -> Option<Asked> {
         let renews = self.certificate.as_ref().and_then(|it| it.renewal.renewed_from);
-        if renews.is_some() || self.order.as_ref().is_some_and(|it| it.renews.is_some()) || self.kept.key == "reused" {
+        if renews.is_some()
+            || self.order.as_ref().is_some_and(|it| it.renews.is_some())
+            || self.kept.key == Some(DecidedKey::Reused)
+        {
             return None;
         }
-        let has_csr = self.kept.key == "csr";
-        let said = |it: &&KeptField| it.source == "request" && !it.field.starts_with("altNames");
-        let has_end = self.kept.fields.iter().any(|it| it.field == "ttl" && it.source == "request") && self.is_dated();
-        let keeps = |it: &&KeptField| match it.field.as_str() {
+        let has_csr = self.kept.key == Some(DecidedKey::Csr);
+        let said = |it: &&FieldReport| it.source == Source::Request && !it.field.starts_with("altNames");
+        let has_end =
+            self.kept.fields.iter().any(|it| it.field == "ttl" && it.source == Source::Request) && self.is_dated();
+        let keeps = |it: &&FieldReport| match it.field.as_str() {
             "ttl" => !has_end,
             "notBefore" | "notAfter" => has_end,
-            "basicConstraints.isCA" | "basicConstraints.pathLength" => true,
             _ => true,
         };
         let fields = self.kept.fields.iter().filter(said).filter(keeps);
@@ -224,7 +206,7 @@ impl Progress {
             self.kept
                 .fields
                 .iter()
-                .any(|it| it.field.starts_with("altNames") && it.source == "request" && it.value == value)
+                .any(|it| it.field.starts_with("altNames") && it.source == Source::Request && it.value == value)
         };
         let certified = self.certificate.iter().flat_map(|it| it.description.sans.iter().cloned());
         let ordered = self.order.as_ref().filter(|_| self.certificate.is_none());

@@ -94,7 +94,7 @@ impl Verdict {
                 value: value_label(&it.field, &it.value),
                 field: field_label(&it.field),
                 allowed: it.allowed,
-                source: it.source.map(|source| source_label(source.as_str())),
+                source: it.source.map(source_label),
                 suggestion: it.suggestion.map(|it| it.text),
             })
             .collect();
@@ -105,7 +105,7 @@ impl Verdict {
             approved: Some(explanation.approved),
             checks,
             fields: fields
-                .map(|it| (field_label(&it.field), value_label(&it.field, &it.value), source_label(it.source.as_str())))
+                .map(|it| (field_label(&it.field), value_label(&it.field, &it.value), source_label(it.source)))
                 .collect(),
             warnings: explanation.warnings.into_iter().map(|it| it.message).collect(),
             suggestions,

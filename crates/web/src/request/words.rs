@@ -1,5 +1,7 @@
 //! The core's names of fields and values, and what people and forms call them.
 
+use chancery_authority::enrollment::DecidedKey;
+use chancery_model::enrollment::Source;
 use chancery_pkix::{AttributeType, ExtendedKeyUsage, GeneralNameKind, KeyAlgorithm, KeyUsage};
 
 /// The core's field, the form's, and the word for people.
@@ -68,15 +70,26 @@ pub(crate) fn value_label(field: &str, value: &str) -> String {
 }
 
 /// Where a value came from, in words.
-pub(crate) fn source_label(source: &str) -> &'static str {
+pub(crate) const fn source_label(source: Source) -> &'static str {
     match source {
-        "request" => "as asked",
-        "csr" => "from the CSR",
-        "profile" => "default of the profile",
-        "template" => "from the template",
-        "derived" => "copied from the common name",
-        "issuer" => "set by the issuer",
-        _ => "built-in default",
+        Source::Request => "as asked",
+        Source::Csr => "from the CSR",
+        Source::Default => "built-in default",
+        Source::Profile => "default of the profile",
+        Source::Template => "from the template",
+        Source::Derived => "copied from the common name",
+        Source::Issuer => "set by the issuer",
+        Source::Renewal => "as before",
+    }
+}
+
+/// Whose key was to be certified.
+pub(crate) const fn key_label(key: Option<DecidedKey>) -> &'static str {
+    match key {
+        Some(DecidedKey::Generated) => "Made by the server",
+        Some(DecidedKey::Csr) => "From a CSR: the requester holds it",
+        Some(DecidedKey::Reused) => "That of the certificate that is renewed",
+        None => "Not recorded",
     }
 }
 
